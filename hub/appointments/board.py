@@ -1,0 +1,88 @@
+"""The arrivals board: a clinic's day by clinician, and the version that tells every desk when it changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from hub.appointments.tables import Appointment, ArrivalsBoard
+from hub.errors import NotFound
+from hub.people.tables import Patient, Staff
+from hub.work import Work
+
+TOPIC = "arrivals"
+
+# More than any clinic sees in a day; the board says so if there are more.
+MOST_VISITS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An appointment with the names of the two people it brings together."""
+
+    appointment: Appointment
+    patient: str
+    clinician: str
+
+
+async def board_changed(work: Work) -> None:
+    """Give the clinic's board its next version, in the transaction that changes it."""
+    add = insert(ArrivalsBoard).values(tenant_id=work.tenant, version=1)
+    upsert = add.on_conflict_do_update(index_elements=["tenant_id"], set_={"version": ArrivalsBoard.version + 1})
+    version = (await work.session.execute(upsert.returning(ArrivalsBoard.version))).scalar_one()
+    work.topic_changed(TOPIC, version)
+
+
+async def read_version(session: AsyncSession) -> int:
+    """The board's version; 0 before anything was booked."""
+    return (await session.execute(select(ArrivalsBoard.version))).scalar_one_or_none() or 0
+
+
+async def read_versions(watch: AsyncConnection, tenants: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The boards' versions of many tenants, in one query."""
+    query = select(ArrivalsBoard.tenant_id, ArrivalsBoard.version).where(ArrivalsBoard.tenant_id.in_(tenants))
+    return {row.tenant_id: row.version for row in (await watch.execute(query)).all()}
+
+
+async def read_visits(
+    session: AsyncSession,
+    since: datetime,
+    until: datetime,
+    *,
+    clinician: uuid.UUID | None = None,
+    after: tuple[datetime, uuid.UUID] | None = None,
+    limit: int = MOST_VISITS,
+) -> list[Visit]:
+    """Visits that start in [since, until), by time; those behind `after`, of one clinician when given."""
+    query = _visits().where(Appointment.starts_at >= since, Appointment.starts_at < until)
+    if clinician is not None:
+        query = query.where(Appointment.clinician_id == clinician)
+    if after is not None:
+        query = query.where(tuple_(Appointment.starts_at, Appointment.id) > tuple_(*after))
+    rows = (await session.execute(query.order_by(Appointment.starts_at, Appointment.id).limit(limit))).all()
+    return [Visit(*row._tuple()) for row in rows]
+
+
+async def read_visit(session: AsyncSession, appointment: uuid.UUID, clinician: uuid.UUID | None = None) -> Visit:
+    """One visit, of one clinician when given; raises NotFound."""
+    query = _visits().where(Appointment.id == appointment)
+    if clinician is not None:
+        query = query.where(Appointment.clinician_id == clinician)
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such appointment.")
+    return Visit(*row._tuple())
+
+
+def _visits() -> Select[Appointment, str, str]:
+    return (
+        select(Appointment, Patient.name, Staff.name)
+        .join(Patient, Patient.id == Appointment.patient_id)
+        .join(Staff, Staff.id == Appointment.clinician_id)
+    )

@@ -1,0 +1,133 @@
+"""The command line: `python -m hub COMMAND`; every command is configured by the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from hub import demo as demo_data
+from hub.app import make_app
+from hub.crypto import BadKeys
+from hub.errors import HubError
+from hub.local.start import start as start_everything
+from hub.logs import configure_logs
+from hub.migrate import migrate as migrate_database
+from hub.people.roles import Role
+from hub.people.staff import add_staff
+from hub.people.tenants import LANGUAGES, open_tenant
+from hub.scheduler.worker import work_forever
+from hub.serve import serve
+from hub.settings import Settings
+from hub.wiring import build
+from hub.work import SYSTEM
+
+
+def main() -> None:
+    """Run a command; what can be expected to go wrong ends in one line."""
+    try:
+        hub(standalone_mode=True)
+    except ValidationError as error:
+        missing = [
+            f"{str(each['loc'][0]).upper() if each['loc'] else ''} {each['msg']}".strip() for each in error.errors()
+        ]
+        sys.exit(f"hub: settings: {'; '.join(missing)}")
+    except (HubError, BadKeys) as error:
+        sys.exit(f"hub: {error}")
+    except OSError as error:
+        sys.exit(f"hub: {error.strerror or error}")
+
+
+@click.group()
+def hub() -> None:
+    """A self-hosted, real-time notification hub for clinics and credentialing offices."""
+
+
+@hub.command()
+def start() -> None:
+    """Everything on this machine: embedded Postgres and Valkey, web and worker, with a demo inside."""
+    sys.exit(start_everything())
+
+
+@hub.command()
+@click.option("--to", "target", default="head", help="a revision already passed, to go back to; `base` for none")
+def migrate(target: str) -> None:
+    """Bring the database to the newest schema; run again, it changes nothing."""
+    asyncio.run(migrate_database(read_settings().database_url.get_secret_value(), target))
+
+
+@hub.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="where to write logins and key, as JSON")
+def demo(out: Path) -> None:
+    """Fill the database with a believable clinic; run again, it adds today's visits."""
+    settings = read_settings()
+
+    async def fill() -> None:
+        async with build(settings, "demo") as house:
+            demo_data.write_demo(out, settings.public_url, await demo_data.fill(house))
+
+    asyncio.run(fill())
+
+
+@hub.command("add-clinic")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--zone", required=True, help="an IANA time zone: Asia/Riyadh")
+@click.option("--language", "languages", multiple=True, default=LANGUAGES, help="the clinic's languages, default first")
+@click.option("--admin-email", required=True)
+@click.option("--admin-name", required=True)
+@click.password_option("--admin-password")
+def add_clinic(
+    slug: str, name: str, zone: str, languages: tuple[str, ...], admin_email: str, admin_name: str, admin_password: str
+) -> None:
+    """Open a clinic with its first administrator."""
+
+    async def add() -> None:
+        async with build(read_settings(), "cli") as house, house.open_work(uuid.uuid4(), SYSTEM) as work:
+            await open_tenant(work.session, slug, name, zone, list(languages), work.now)
+            await add_staff(
+                work,
+                email=admin_email,
+                name=admin_name,
+                role=Role.ADMIN,
+                language=languages[0],
+                password=admin_password,
+            )
+
+    asyncio.run(add())
+
+
+@hub.command()
+def web() -> None:
+    """Serve pages, API and live connections on HOST:PORT."""
+    configure_logs("web")
+    settings = read_settings()
+    serve(make_app(settings), settings.host, settings.port)
+
+
+@hub.command()
+def worker() -> None:
+    """Do what is due."""
+    configure_logs("worker")
+    settings = read_settings()
+
+    async def work() -> None:
+        async with build(settings, "worker") as house:
+            working = asyncio.ensure_future(work_forever(house))
+            for stop in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(stop, working.cancel)
+            with suppress(asyncio.CancelledError):
+                await working
+
+    asyncio.run(work())
+
+
+def read_settings() -> Settings:
+    """The settings in the environment."""
+    return Settings()

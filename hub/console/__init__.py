@@ -1,0 +1,1 @@
+"""The way in for people: pages rendered here, live where it matters."""

@@ -1,0 +1,57 @@
+"""Every page, on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+from hub.console import account, appointment, arrivals, kit, notifications, people, sign_in
+from hub.console.pages import ASSET_FOLDERS
+
+WEB = Path(__file__).resolve().parent.parent.parent / "web"
+FOREVER = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
+
+
+class Assets(StaticFiles):
+    """Files a browser may fetch; one whose address carries the mark of its contents is kept for ever."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file with its caching said."""
+
+        async def send_with_caching(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                caching = FOREVER if scope["query_string"].startswith(b"v=") else REVALIDATE
+                message["headers"] = [*message["headers"], (b"cache-control", caching.encode())]
+            await send(message)
+
+        await super().__call__(scope, receive, send_with_caching)
+
+
+CONSOLE = [
+    Route("/", sign_in.root),
+    Route("/sign-in", sign_in.show, methods=["GET"]),
+    Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+    Route("/sign-out", sign_in.sign_out, methods=["POST"]),
+    Route("/sign-out-everywhere", sign_in.sign_out_everywhere, methods=["POST"]),
+    Route("/session/touch", sign_in.touch, methods=["POST"]),
+    Route("/language", sign_in.choose_language, methods=["POST"]),
+    Route("/theme", sign_in.choose_theme, methods=["POST"]),
+    Route("/console/arrivals", arrivals.board),
+    Route("/console/arrivals/{id:uuid}/arrive", arrivals.mark_arrived, methods=["POST"]),
+    Route("/console/appointments/{id:uuid}", appointment.page),
+    Route("/console/notifications", notifications.history),
+    Route("/console/notifications/mark", notifications.mark, methods=["POST"]),
+    Route("/console/account", account.page),
+    Route("/console/account/shortcuts", account.choose_shortcuts, methods=["POST"]),
+    Route("/console/people", people.page),
+    Route("/console/people/keys", people.add_key, methods=["POST"]),
+    Route("/console/people/keys/{id:uuid}/revoke", people.revoke_key, methods=["POST"]),
+    Route("/console/people/{id:uuid}/activate", people.activate, methods=["POST"]),
+    Route("/console/people/{id:uuid}/deactivate", people.deactivate, methods=["POST"]),
+    Route("/console/kit", kit.page),
+    *(Mount(f"/assets/{folder}", Assets(directory=WEB / folder)) for folder in ASSET_FOLDERS),
+]

@@ -1,0 +1,144 @@
+"""The database: engines, sessions that name their tenant, and the base of all tables.
+
+Two database roles, both without ownership. `hub_app` sees one tenant's rows, the one the transaction names as it
+begins. `hub_watch` may only look, across tenants, at the few columns that tell whose a caller is and who is behind.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, ClassVar
+
+import asyncpg
+from sqlalchemy import DateTime, Uuid, event, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
+
+from hub.errors import Unavailable
+
+APP_ROLE = "hub_app"
+WATCH_ROLE = "hub_watch"
+
+STATEMENT_TIMEOUT_MS = 10_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
+CONNECT_TIMEOUT_S = 5.0
+
+AWAY = "The database does not answer. Nothing was changed; try again in a moment."
+# Connection lost, server shutting down or starting, too many connections, a statement that took too long.
+AWAY_STATES = ("08", "57", "53")
+
+
+class Base(DeclarativeBase):
+    """The base of all tables; times are always aware."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: DateTime(timezone=True), uuid.UUID: Uuid(as_uuid=True)}
+
+
+class OfTenant:
+    """A row that belongs to a tenant; row-level security hides it from every other one."""
+
+    tenant_id: Mapped[uuid.UUID] = mapped_column(index=False)
+
+
+class Database:
+    """One process's connections to Postgres."""
+
+    def __init__(self, url: str, process: str) -> None:
+        self._app = make_engine(url, APP_ROLE, process, size=10)
+        self._watch = make_engine(url, WATCH_ROLE, process, size=2)
+
+    @asynccontextmanager
+    async def of_tenant(self, tenant: uuid.UUID) -> AsyncIterator[AsyncSession]:
+        """A session that sees this tenant's rows alone, in one transaction: committed at the end, or rolled back."""
+        async with (
+            _speaking_plainly(),
+            AsyncSession(self._app, expire_on_commit=False, info={"tenant": tenant}) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @asynccontextmanager
+    async def at_one_moment(self, tenant: uuid.UUID) -> AsyncIterator[AsyncSession]:
+        """Like `of_tenant`, for reading only: every query sees the same moment (REPEATABLE READ)."""
+        async with self.of_tenant(tenant) as session:
+            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @asynccontextmanager
+    async def of_nobody(self) -> AsyncIterator[AsyncSession]:
+        """A session for the few tables that belong to no tenant; it sees no tenant's rows."""
+        async with _speaking_plainly(), AsyncSession(self._app, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[AsyncConnection]:
+        """A read-only look across tenants, at what `hub_watch` may see."""
+        async with _speaking_plainly(), self._watch.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise Unavailable when Postgres does not answer."""
+        async with _speaking_plainly(), self._app.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._app.dispose()
+        await self._watch.dispose()
+
+
+@asynccontextmanager
+async def _speaking_plainly() -> AsyncIterator[None]:
+    """Turn what the driver says of a database that is away or overloaded into Unavailable."""
+    try:
+        yield
+    except (OSError, PoolTimeout, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+        raise Unavailable(AWAY) from error
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or state.startswith(AWAY_STATES) or isinstance(error, InterfaceError):
+            raise Unavailable(AWAY) from error
+        raise
+
+
+def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEngine:
+    """An engine whose connections act as `role`, with time-outs that free a stuck one."""
+    server_settings = {
+        "application_name": f"hub {process}",
+        "timezone": "UTC",
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+    }
+    if role:
+        server_settings["role"] = role
+    return create_async_engine(
+        async_url(url),
+        pool_size=size,
+        max_overflow=size,
+        pool_timeout=5,
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        connect_args={"server_settings": server_settings, "timeout": CONNECT_TIMEOUT_S},
+    )
+
+
+def async_url(url: str) -> str:
+    """The address with the driver named that we use."""
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError("DATABASE_URL must begin with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+@event.listens_for(Session, "after_begin")
+def _name_the_tenant(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    """Local to the transaction: a setting of the session would leak to the connection's next user."""
+    tenant: Any = session.info.get("tenant")
+    if tenant is not None:
+        connection.execute(text("SELECT set_config('hub.tenant', :tenant, true)"), {"tenant": str(tenant)})

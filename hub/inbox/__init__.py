@@ -1,0 +1,1 @@
+"""Notifications to staff, in the app: one numbered inbox per person."""

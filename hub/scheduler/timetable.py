@@ -1,0 +1,59 @@
+"""Everything that happens by itself, on one page; Postgres says what is due, so a missed tick is only a late one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from hub import idempotency
+from hub.people import sessions, sign_in
+from hub.people.tenants import all_tenants
+from hub.scheduler.tables import Sweep
+from hub.wiring import House
+from hub.work import SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """Something done again and again."""
+
+    name: str
+    every: timedelta
+    run: Callable[[House], Awaitable[None]]
+
+
+async def forget_old_proofs(house: House) -> None:
+    """Sessions that ended long ago, answered requests older than a day, wrong guesses that no longer count."""
+    async with house.database.watching() as watch:
+        tenants = await all_tenants(watch)
+    for tenant in tenants:
+        async with house.open_work(tenant, SYSTEM) as work:
+            await sessions.forget_old(work)
+            await idempotency.forget_old(work)
+    async with house.database.of_nobody() as session:
+        await sign_in.forget_old_failures(session, house.clock())
+
+
+TIMETABLE = (Recurring("forget_old_proofs", timedelta(minutes=10), forget_old_proofs),)
+
+
+async def run_due(house: House, timetable: tuple[Recurring, ...] = TIMETABLE) -> list[str]:
+    """Run what is due; each is claimed first, so that two workers never do the same turn. Returns their names."""
+    return [recurring.name for recurring in timetable if await _run_if_due(house, recurring)]
+
+
+async def _run_if_due(house: House, recurring: Recurring) -> bool:
+    now = house.clock()
+    async with house.database.of_nobody() as session:
+        await session.execute(insert(Sweep).values(name=recurring.name, due_at=now).on_conflict_do_nothing())
+        due = select(Sweep).where(Sweep.name == recurring.name, Sweep.due_at <= now).with_for_update(skip_locked=True)
+        sweep = (await session.execute(due)).scalar_one_or_none()
+        if sweep is None:
+            return False
+        sweep.due_at = now + recurring.every
+    await recurring.run(house)
+    return True

@@ -1,0 +1,65 @@
+"""The worker process: arq's loop, built anew after every Redis error; while Redis is away it ticks by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC
+
+from arq import Worker, cron
+from redis.exceptions import RedisError
+
+from hub import queue
+from hub.errors import HubError
+from hub.logs import get_logger
+from hub.scheduler.jobs import tick
+from hub.scheduler.timetable import run_due
+from hub.wiring import House
+
+log = get_logger(__name__)
+
+JOB_TIMEOUT_S = 60
+FINISH_WITHIN_S = 20
+PAUSE_S = 5.0
+
+
+async def work_forever(house: House) -> None:
+    """Run jobs until cancelled."""
+    while True:
+        try:
+            await _with_redis(house)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("worker: Redis is away, ticking without it", error=type(error).__name__)
+        await _tick_alone(house)
+        await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
+
+
+async def _with_redis(house: House) -> None:
+    redis = queue.connect(house.settings.redis_url.get_secret_value())
+    worker = Worker(
+        functions=[],
+        cron_jobs=[cron(tick, second={0, 30}, run_at_startup=True, max_tries=3, timeout=JOB_TIMEOUT_S, keep_result=0)],
+        redis_pool=redis,
+        queue_name=queue.QUEUE,
+        job_serializer=queue.encode_job,
+        job_deserializer=queue.decode_job,
+        handle_signals=False,
+        ctx={"house": house},
+        poll_delay=0.5,
+        max_jobs=20,
+        job_timeout=JOB_TIMEOUT_S,
+        job_completion_wait=FINISH_WITHIN_S,
+        keep_result=0,
+        timezone=UTC,
+    )
+    try:
+        await worker.async_run()
+    finally:
+        await worker.close()
+
+
+async def _tick_alone(house: House) -> None:
+    try:
+        await run_due(house)
+    except HubError as error:
+        log.warning("worker: nothing done this turn", error=error.code)

@@ -1,0 +1,75 @@
+"""The hinge: one unit of work. A verb writes rows through it and says what to announce; both wait for the commit.
+
+So nothing is announced that did not happen, and the middle of the house knows neither sockets nor Redis.
+What a crash between commit and announcement loses, each web process finds by its own look at Postgres.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub.clock import Clock
+from hub.db import Database
+from hub.realtime.pushes import AccessEnded, InboxMoved, Push, TopicChanged
+
+Announce = Callable[[list[Push]], Awaitable[None]]
+OpenWork = Callable[[uuid.UUID, "Actor"], AbstractAsyncContextManager["Work"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: a member of staff, an integration by its key, or the hub itself."""
+
+    kind: Literal["staff", "key", "system"]
+    id: uuid.UUID | None = None
+
+
+SYSTEM = Actor("system")
+
+
+@dataclass(slots=True)
+class Work:
+    """One transaction of one tenant by one actor at one moment, and what to announce once it has happened."""
+
+    session: AsyncSession
+    tenant: uuid.UUID
+    actor: Actor
+    now: datetime
+    pushes: list[Push] = field(default_factory=list)
+
+    def inbox_moved(self, person: uuid.UUID, seq: int, unread: int, items: list[dict[str, Any]]) -> None:
+        """Tell the person's open tabs about rows that were created or changed under the number `seq`."""
+        self.pushes.append(InboxMoved(self.tenant, person, seq, unread, items=items))
+
+    def inbox_read(self, person: uuid.UUID, seq: int, unread: int, upto: int) -> None:
+        """Tell the person's open tabs that all rows up to number `upto` became read, under the number `seq`."""
+        self.pushes.append(InboxMoved(self.tenant, person, seq, unread, read_upto=upto, at=self.now))
+
+    def topic_changed(self, topic: str, version: int) -> None:
+        """Tell everybody who watches `topic` that it has a newer version."""
+        self.pushes.append(TopicChanged(self.tenant, topic, version))
+
+    def access_ended(self, person: uuid.UUID, session: uuid.UUID | None = None) -> None:
+        """Close the person's open sockets: those of one sign-in session, or all."""
+        self.pushes.append(AccessEnded(self.tenant, person, session))
+
+
+def work_opener(database: Database, clock: Clock, announce: Announce) -> OpenWork:
+    """How this process opens a unit of work."""
+
+    @asynccontextmanager
+    async def open_work(tenant: uuid.UUID, actor: Actor) -> AsyncIterator[Work]:
+        async with database.of_tenant(tenant) as session:
+            work = Work(session, tenant, actor, clock())
+            yield work
+        if work.pushes:
+            await announce(work.pushes)
+
+    return open_work
