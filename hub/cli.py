@@ -1,32 +1,21 @@
-"""The command line: `python -m hub COMMAND`; every command is configured by the environment."""
+"""The command line: `python -m hub COMMAND`; every command is configured by the environment.
+
+Each command imports what it needs when it runs: a start is five processes, and half of a start would be imports.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 
-from hub import demo as demo_data
-from hub.app import make_app
 from hub.crypto import BadKeys
 from hub.errors import HubError
-from hub.local.start import start as start_everything
-from hub.logs import configure_logs
-from hub.migrate import migrate as migrate_database
-from hub.people.roles import Role
-from hub.people.staff import add_staff
-from hub.people.tenants import LANGUAGES, open_tenant
-from hub.scheduler.worker import work_forever
-from hub.serve import serve
 from hub.settings import Settings
-from hub.wiring import build
-from hub.work import SYSTEM
 
 
 def main() -> None:
@@ -52,6 +41,8 @@ def hub() -> None:
 @hub.command()
 def start() -> None:
     """Everything on this machine: embedded Postgres and Valkey, web and worker, with a demo inside."""
+    from hub.local.start import start as start_everything
+
     sys.exit(start_everything())
 
 
@@ -59,6 +50,8 @@ def start() -> None:
 @click.option("--to", "target", default="head", help="a revision already passed, to go back to; `base` for none")
 def migrate(target: str) -> None:
     """Bring the database to the newest schema; run again, it changes nothing."""
+    from hub.migrate import migrate as migrate_database
+
     asyncio.run(migrate_database(read_settings().database_url.get_secret_value(), target))
 
 
@@ -66,20 +59,25 @@ def migrate(target: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="where to write logins and key, as JSON")
 def demo(out: Path) -> None:
     """Fill the database with a believable clinic; run again, it adds today's visits."""
+    from hub.demo import fill, write_demo
+    from hub.wiring import build
+
     settings = read_settings()
 
-    async def fill() -> None:
+    async def fill_and_write() -> None:
         async with build(settings, "demo") as house:
-            demo_data.write_demo(out, settings.public_url, await demo_data.fill(house))
+            write_demo(out, settings.public_url, await fill(house))
 
-    asyncio.run(fill())
+    asyncio.run(fill_and_write())
 
 
 @hub.command("add-clinic")
 @click.argument("slug")
 @click.option("--name", required=True)
 @click.option("--zone", required=True, help="an IANA time zone: Asia/Riyadh")
-@click.option("--language", "languages", multiple=True, default=LANGUAGES, help="the clinic's languages, default first")
+@click.option(
+    "--language", "languages", multiple=True, default=("en", "ar"), help="the clinic's languages, default first"
+)
 @click.option("--admin-email", required=True)
 @click.option("--admin-name", required=True)
 @click.password_option("--admin-password")
@@ -87,6 +85,11 @@ def add_clinic(
     slug: str, name: str, zone: str, languages: tuple[str, ...], admin_email: str, admin_name: str, admin_password: str
 ) -> None:
     """Open a clinic with its first administrator."""
+    from hub.people.roles import Role
+    from hub.people.staff import add_staff
+    from hub.people.tenants import open_tenant
+    from hub.wiring import build
+    from hub.work import SYSTEM
 
     async def add() -> None:
         async with build(read_settings(), "cli") as house, house.open_work(uuid.uuid4(), SYSTEM) as work:
@@ -106,6 +109,10 @@ def add_clinic(
 @hub.command()
 def web() -> None:
     """Serve pages, API and live connections on HOST:PORT."""
+    from hub.app import make_app
+    from hub.logs import configure_logs
+    from hub.serve import serve
+
     configure_logs("web")
     settings = read_settings()
     serve(make_app(settings), settings.host, settings.port)
@@ -114,18 +121,11 @@ def web() -> None:
 @hub.command()
 def worker() -> None:
     """Do what is due."""
+    from hub.logs import configure_logs
+    from hub.scheduler.worker import run_worker
+
     configure_logs("worker")
-    settings = read_settings()
-
-    async def work() -> None:
-        async with build(settings, "worker") as house:
-            working = asyncio.ensure_future(work_forever(house))
-            for stop in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(stop, working.cancel)
-            with suppress(asyncio.CancelledError):
-                await working
-
-    asyncio.run(work())
+    asyncio.run(run_worker(read_settings()))
 
 
 def read_settings() -> Settings:

@@ -48,6 +48,8 @@ class Keys:
                 key = b""
             if not name or len(name) > 16 or len(key) != KEY_BYTES:
                 raise BadKeys(f"HUB_KEYS entry {name!r} must be id:base64 of {KEY_BYTES} bytes")
+            if name in keys:
+                raise BadKeys(f"HUB_KEYS names {name!r} twice")
             keys[name] = key
         return cls(keys)
 

@@ -29,6 +29,7 @@ from hub.work import SYSTEM, Actor, OpenWork, work_opener
 
 PASSWORD = "demo-password-2026"  # noqa: S105 - of the demo, shown on its sign-in page
 KEY_NAME = "Practice system (demo)"
+CLINICIAN = "omar@noor.example"
 DAYS_OF_NEWS = 7
 
 
@@ -111,8 +112,16 @@ LOGINS = [
 VISITS_FROM_NOW = range(-60, 240, 17)
 
 
-async def fill(house: House) -> str | None:
-    """Fill what is missing; run again, it only adds today's visits. Returns the API key when it was made now."""
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What scripts need to know; the API key only when it was made now."""
+
+    api_key: str | None
+    clinician: uuid.UUID
+
+
+async def fill(house: House) -> Filled:
+    """Fill what is missing; run again, it only adds today's visits."""
     key = None
     for clinic in CLINICS:
         async with house.database.of_tenant(clinic.id) as session:
@@ -125,7 +134,9 @@ async def fill(house: House) -> str | None:
             if clinic is NOOR and KEY_NAME not in held:
                 _, key = await add_key(work, KEY_NAME, SCOPES)
     await _plan_today(house)
-    return key
+    async with house.database.of_tenant(NOOR.id) as session:
+        omar = (await session.execute(select(Staff.id).where(Staff.email == CLINICIAN))).scalar_one()
+    return Filled(key, omar)
 
 
 async def _open(house: House, clinic: DemoClinic) -> None:
@@ -264,12 +275,22 @@ def at(house: House, moment: datetime) -> OpenWork:
     return work_opener(house.database, lambda: moment, to_nobody)
 
 
-def write_demo(path: Path, address: str, key: str | None) -> None:
-    """Write address, logins and API key for scripts, readable by nobody else; a key written before is kept."""
+def write_demo(path: Path, address: str, filled: Filled) -> None:
+    """Write address, logins and API key for scripts, as JSON and, beside it, as lines for a shell to read.
+
+    Nobody else can read them. A key written before is kept.
+    """
+    key = filled.api_key
     if key is None and path.exists():
         key = json.loads(path.read_text())["api_key"]
-    content = {"address": address, "logins": LOGINS, "api_key": key, "clinician": "omar@noor.example"}
+    content = {"address": address, "logins": LOGINS, "api_key": key, "clinician_id": str(filled.clinician)}
+    _write_secretly(path, json.dumps(content, ensure_ascii=False, indent=2))
+    lines = (f"HUB={address}", f"AUTH='Authorization: Bearer {key}'", f"CLINICIAN={filled.clinician}")
+    _write_secretly(path.with_suffix(".env"), "\n".join(lines) + "\n")
+
+
+def _write_secretly(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(content, file, ensure_ascii=False, indent=2)
+        file.write(text)
     fresh.replace(path)

@@ -131,10 +131,14 @@ class OwnOrigin:
         """Pass on what is safe, keyed, or from our own pages."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
-            if "authorization" not in headers and not self._is_ours(headers):
+            if not self._has_key(headers) and not self._is_ours(headers):
                 response = await self._refuse(Request(scope), Forbidden(FOREIGN))
                 return await response(scope, receive, send)
         return await self._app(scope, receive, send)
+
+    def _has_key(self, headers: Headers) -> bool:
+        # Any other scheme is one that browsers may send by themselves.
+        return headers.get("authorization", "").lower().startswith("bearer ")
 
     def _is_ours(self, headers: Headers) -> bool:
         if origin := headers.get("origin"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,10 +15,12 @@ from hub.api.bodies import (
     MOST_PER_PAGE,
     PER_PAGE,
     Body,
+    Day,
     ExternalId,
     Line,
     Moment,
     idempotency_of,
+    moment_in_cursor,
     read_body,
     read_cursor,
     read_query,
@@ -64,7 +66,7 @@ class Arrival(Body):
 class Listing(Body):
     """Which visits: of one day at the clinic, of one clinician."""
 
-    day: date | None = None
+    day: Day | None = None
     clinician_id: uuid.UUID | None = None
     after: str | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE)] = PER_PAGE
@@ -159,10 +161,7 @@ async def list_(request: Request) -> Response:
     mine = own_only(caller)
     listing = read_query(request, Listing)
     house = house_of(request)
-    try:
-        since, until = caller.clinic.bounds_of(listing.day or caller.clinic.today(house.clock()))
-    except OverflowError as error:
-        raise Invalid("This day is out of range.", [FieldError("day", "not a day a clinic plans for")]) from error
+    since, until = caller.clinic.bounds_of(listing.day or caller.clinic.today(house.clock()))
     async with house.database.of_tenant(caller.tenant) as session:
         visits = await read_visits(
             session,
@@ -183,6 +182,6 @@ def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
         return None
     starts_at, found = read_cursor(cursor, 2)
     try:
-        return datetime.fromisoformat(starts_at), uuid.UUID(found)
+        return moment_in_cursor(starts_at), uuid.UUID(found)
     except ValueError as error:
         raise Invalid("This cursor was not made here.", [FieldError("cursor", "take it from the answer")]) from error

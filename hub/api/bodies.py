@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
+from datetime import UTC, date, datetime
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -18,6 +18,9 @@ from hub.idempotency import IdempotentRequest
 MOST_PER_PAGE = 100
 PER_PAGE = 50
 
+# Far from the ends of the calendar, where changing a time's zone overflows.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
 _control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -27,14 +30,37 @@ def _printable(text: str) -> str:
     return text
 
 
+def _in_one_line(text: str) -> str:
+    if any(each in text for each in "\t\n\r"):
+        raise ValueError("this is one line, without tabs")
+    return _printable(text)
+
+
+def _plannable(moment: datetime) -> datetime:
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"not between {EARLIEST.year} and {LATEST.year}")
+    return moment
+
+
+def _plannable_day(day: date) -> date:
+    if not EARLIEST.date() <= day < LATEST.date():
+        raise ValueError(f"not between {EARLIEST.year} and {LATEST.year}")
+    return day
+
+
 Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_in_one_line)
 ]
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000), AfterValidator(_printable)]
 ExternalId = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_in_one_line)
 ]
-Moment = AwareDatetime
+Email = Annotated[
+    str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), AfterValidator(_printable)
+]
+Search = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+Moment = Annotated[AwareDatetime, AfterValidator(_plannable)]
+Day = Annotated[date, AfterValidator(_plannable_day)]
 
 
 class Body(BaseModel):
@@ -53,12 +79,11 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     if raw and content_type != "application/json":
         raise Malformed("Send the body as JSON, with `Content-Type: application/json`.")
     try:
-        found = json.loads(raw or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise Malformed("The body is not valid JSON.") from error
-    try:
-        return model.model_validate(found)
+        # Strict: a number is no text, and no yes or no. Half a surrogate is no JSON.
+        return model.model_validate_json(raw or b"{}", strict=True)
     except ValidationError as error:
+        if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
+            raise Malformed("The body is not valid JSON.") from error
         raise invalid(error) from error
 
 
@@ -92,10 +117,17 @@ def read_cursor(text: str, size: int) -> list[str]:
         parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if not isinstance(parts, list) or len(parts) != size:
             raise ValueError(text)
-    except (ValueError, binascii.Error) as error:
-        detail = "take it from the answer before, unchanged"
-        raise Invalid("This cursor was not made here.", [FieldError("cursor", detail)]) from error
-    return [str(part) for part in parts]
+        return [_printable(str(part)) for part in parts]
+    except (ValueError, RecursionError) as error:
+        raise _foreign_cursor() from error
+
+
+def moment_in_cursor(part: str) -> datetime:
+    """A part of a cursor that is a moment; raises Invalid."""
+    try:
+        return _plannable(datetime.fromisoformat(part))
+    except (ValueError, TypeError) as error:
+        raise _foreign_cursor() from error
 
 
 def read_number_cursor(text: str | None) -> int | None:
@@ -104,5 +136,10 @@ def read_number_cursor(text: str | None) -> int | None:
         return None
     (part,) = read_cursor(text, 1)
     if not part.isdecimal() or len(part) > 18:
-        raise Invalid("This cursor was not made here.", [FieldError("cursor", "take it from the answer before")])
+        raise _foreign_cursor()
     return int(part)
+
+
+def _foreign_cursor() -> Invalid:
+    detail = "take it from the answer before, unchanged"
+    return Invalid("This cursor was not made here.", [FieldError("cursor", detail)])

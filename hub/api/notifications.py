@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -17,12 +17,14 @@ from hub.api.bodies import (
     Body,
     Line,
     Prose,
+    Search,
     idempotency_of,
     read_body,
     read_number_cursor,
     read_query,
     write_cursor,
 )
+from hub.appointments.states import Clearance, Consent
 from hub.idempotency import recall, remember
 from hub.inbox import marks
 from hub.inbox.feed import Filters, State, read_head, read_one, read_page, row_of
@@ -32,6 +34,7 @@ from hub.people.roles import Permission, Role
 
 MOST_RECIPIENTS = 1000
 MOST_FACTS = 20
+Fact = Annotated[Prose, Field(max_length=500)]
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -59,6 +62,14 @@ class RelatedBody(Body):
     )
 
 
+def _shown_as_words(facts: dict[str, Any]) -> dict[str, Any]:
+    """Pages and bell show these two as icon and word, so there must be one."""
+    for name, known in (("clearance", Clearance), ("consent", Consent)):
+        if facts.get(name) is not None and facts[name] not in set(known):
+            raise ValueError(f"`{name}` is one of {', '.join(known)}")
+    return facts
+
+
 class Sending(Body):
     """A notification to send."""
 
@@ -69,7 +80,11 @@ class Sending(Body):
     level: Level | None = None
     priority: Priority | None = None
     related: RelatedBody | None = None
-    facts: Annotated[dict[str, str | int | bool | None], Field(max_length=MOST_FACTS, default_factory=dict)]
+    facts: Annotated[
+        dict[Line, Fact | int | bool | None],
+        Field(max_length=MOST_FACTS, default_factory=dict),
+        AfterValidator(_shown_as_words),
+    ]
 
 
 class Marking(Body):
@@ -90,7 +105,7 @@ class Listing(Body):
     state: State = "all"
     kind: Kind | None = None
     level: Level | None = None
-    q: Annotated[str, Field(max_length=200)] | None = None
+    q: Search | None = None
     before: str | None = None
     after: str | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE)] = PER_PAGE

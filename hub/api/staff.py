@@ -15,13 +15,14 @@ from hub.api.bodies import (
     MOST_PER_PAGE,
     PER_PAGE,
     Body,
+    Email,
     Line,
+    moment_in_cursor,
     read_body,
     read_cursor,
     read_query,
     write_cursor,
 )
-from hub.errors import FieldError, Invalid
 from hub.people import keys, sessions, staff
 from hub.people.live_tokens import sign_token
 from hub.people.roles import Permission, Role
@@ -31,7 +32,7 @@ from hub.people.tables import ApiKey, Staff
 class NewStaff(Body):
     """Somebody to add."""
 
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    email: Email
     name: Line
     role: Role
     language: Literal["en", "ar"] = "en"
@@ -193,9 +194,4 @@ async def make_live_token(request: Request) -> Response:
 
 
 def _moment(cursor: str | None) -> datetime | None:
-    if cursor is None:
-        return None
-    try:
-        return datetime.fromisoformat(read_cursor(cursor, 1)[0])
-    except ValueError as error:
-        raise Invalid("This cursor was not made here.", [FieldError("cursor", "take it from the answer")]) from error
+    return None if cursor is None else moment_in_cursor(read_cursor(cursor, 1)[0])

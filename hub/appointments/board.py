@@ -66,7 +66,7 @@ async def read_visits(
     if after is not None:
         query = query.where(tuple_(Appointment.starts_at, Appointment.id) > tuple_(*after))
     rows = (await session.execute(query.order_by(Appointment.starts_at, Appointment.id).limit(limit))).all()
-    return [Visit(*row._tuple()) for row in rows]
+    return [Visit(appointment, patient, clinician) for appointment, patient, clinician in rows]
 
 
 async def read_visit(session: AsyncSession, appointment: uuid.UUID, clinician: uuid.UUID | None = None) -> Visit:
@@ -77,7 +77,8 @@ async def read_visit(session: AsyncSession, appointment: uuid.UUID, clinician: u
     row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such appointment.")
-    return Visit(*row._tuple())
+    found, patient, seen_by = row
+    return Visit(found, patient, seen_by)
 
 
 def _visits() -> Select[Appointment, str, str]:

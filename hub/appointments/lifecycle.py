@@ -19,7 +19,8 @@ from hub.errors import Conflict, NotFound
 from hub.inbox.kinds import Kind, Level
 from hub.inbox.notify import Notice, Related, Wording, notify
 from hub.people.patients import open_file
-from hub.people.staff import get_clinician
+from hub.people.roles import Role
+from hub.people.staff import get_clinician, get_staff
 from hub.people.tables import Patient
 from hub.people.tenants import Clinic, read_clinic
 from hub.work import Work
@@ -52,13 +53,14 @@ async def book(work: Work, booking: Booking) -> Appointment:
     await board_changed(work)
     earlier = await _by_external_id(work, booking.external_id)
     if earlier is not None:
-        if not _is_same(earlier, booking):
+        if not _is_same(earlier, await _patient_of(work, earlier), booking):
             raise Conflict(f"The external id belongs to appointment {earlier.number}, which was booked differently.")
         return earlier
     patient = await open_file(
         work,
         name=booking.patient_name,
-        language=booking.patient_language or clinic.languages[0],
+        language=booking.patient_language,
+        usual_language=clinic.languages[0],
         external_id=booking.patient_external_id,
     )
     appointment = Appointment(
@@ -108,7 +110,8 @@ async def arrive(
 
 async def _ring(work: Work, appointment: Appointment) -> None:
     clinic = await read_clinic(work.session, work.tenant)
-    patient = (await work.session.execute(select(Patient).where(Patient.id == appointment.patient_id))).scalar_one()
+    patient = await _patient_of(work, appointment)
+    clinician = await get_staff(work.session, appointment.clinician_id)
     in_order = appointment.clearance == Clearance.CLEARED and appointment.consent == Consent.SIGNED
     notice = Notice(
         kind=Kind.PATIENT_ARRIVED,
@@ -124,7 +127,8 @@ async def _ring(work: Work, appointment: Appointment) -> None:
             "consent": appointment.consent,
         },
     )
-    await notify(work, [appointment.clinician_id], notice)
+    # Somebody has to hear that a patient waits for a clinician who is no longer here.
+    await notify(work, [clinician.id] if clinician.active else Role.ADMIN, notice)
 
 
 def arrival_wording(language: str, patient: str, appointment: Appointment, clinic: Clinic) -> Wording:
@@ -176,9 +180,16 @@ async def _by_external_id(work: Work, external_id: str | None) -> Appointment | 
     return (await work.session.execute(query)).scalar_one_or_none()
 
 
-def _is_same(appointment: Appointment, booking: Booking) -> bool:
+async def _patient_of(work: Work, appointment: Appointment) -> Patient:
+    return (await work.session.execute(select(Patient).where(Patient.id == appointment.patient_id))).scalar_one()
+
+
+def _is_same(appointment: Appointment, patient: Patient, booking: Booking) -> bool:
     booked = (booking.clinician_id, booking.starts_at, booking.minutes)
-    return (appointment.clinician_id, appointment.starts_at, appointment.minutes) == booked
+    same_visit = (appointment.clinician_id, appointment.starts_at, appointment.minutes) == booked
+    if booking.patient_external_id is not None:
+        return same_visit and patient.external_id == booking.patient_external_id
+    return same_visit and patient.name == booking.patient_name
 
 
 async def _next_number(work: Work, year: int) -> str:

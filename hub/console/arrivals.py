@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from hub.api.auth import house_of
-from hub.appointments.board import Visit, read_version, read_visits
+from hub.appointments.board import Visit, read_version, read_visit, read_visits
 from hub.appointments.lifecycle import arrive
 from hub.appointments.states import Clearance, Consent, State
 from hub.console.reader import go, needs, page_of, pages_of, read_form, reader_of, show, text_of
@@ -41,10 +41,12 @@ async def mark_arrived(request: Request) -> Response:
             clearance = _one_of(Clearance, text_of(form, "clearance"))
             consent = _one_of(Consent, text_of(form, "consent"))
             appointment = await arrive(work, request.path_params["id"], clearance, consent)
-        day = appointment.starts_at.astimezone(person.clinic.zone).date()
     except Conflict:
         _ = pages_of(request).gettext(person.language)
-        problem, day = _("This patient has been marked as arrived already."), _day_of(request, person)
+        problem = _("This patient has been marked as arrived already.")
+        async with house_of(request).database.of_tenant(person.tenant) as session:
+            appointment = (await read_visit(session, request.path_params["id"])).appointment
+    day = appointment.starts_at.astimezone(person.clinic.zone).date()
     if request.headers.get(FRAGMENT) or problem:
         return await _answer(request, person, day, problem)
     return go(f"/console/arrivals?day={day.isoformat()}#row-{request.path_params['id']}")

@@ -17,7 +17,7 @@ from hub.errors import HubError
 def error_page(request: Request, error: Exception) -> Response:
     """The page of a refusal; who is not signed in is led to the sign-in page and back."""
     if isinstance(error, SignInFirst) and request.headers.get("x-fragment") is None:
-        wanted = request.url.path if request.method == "GET" else ""
+        wanted = str(request.url.replace(scheme="", netloc="")) if request.method == "GET" else ""
         return go(f"/sign-in?next={quote(wanted)}" if wanted else "/sign-in")
     problem = problem_of(error)
     page = page_of(request, getattr(request.state, "person", None))

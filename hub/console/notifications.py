@@ -91,7 +91,7 @@ def _listing(request: Request) -> Listing:
 
 def _row(found: Notification) -> dict[str, Any]:
     related = None
-    if found.related_type:
+    if found.related_type and found.link:
         related = {"type": found.related_type, "id": str(found.related_id), "link": found.link}
     shown = ("number", "seq", "title", "body", "kind", "level", "priority", "facts")
     times = ("read_at", "archived_at", "created_at", "updated_at")

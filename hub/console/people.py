@@ -68,6 +68,8 @@ async def _set_active(request: Request, *, active: bool) -> Response:
 
 async def _show(request: Request, person: Person, new_key: str | None = None) -> Response:
     after = request.query_params.get("after")
+    if after is not None and not after.isprintable():
+        raise Invalid("There is no such page of people.")
     async with house_of(request).database.of_tenant(person.tenant) as session:
         people = await staff.list_staff(session, after, MOST_PER_PAGE + 1)
         seen = await staff.last_seen(session, [each.id for each in people])

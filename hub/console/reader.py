@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -103,9 +103,8 @@ def home_of(person: Person | None) -> str:
 def own_path(wanted: object, otherwise: str) -> str:
     """`wanted` when it is a path on this hub, else `otherwise`: a link never leads off to somewhere else."""
     text = str(wanted or "")
-    parts = urlsplit(text)
-    safe = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return text if safe and text.isprintable() and "\\" not in text else otherwise
+    safe = text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
+    return text if safe else otherwise
 
 
 def go(path: str) -> RedirectResponse:

@@ -19,7 +19,8 @@ from hub.people.tenants import Clinic, clinic_of
 from hub.work import Work
 
 LONGEST_SESSION = timedelta(hours=12)
-USE_NOTED_EVERY = timedelta(minutes=1)
+# Well below the shortest idle time that can be set, or use would never be noted in time.
+USE_NOTED_EVERY = timedelta(seconds=10)
 ENDED_KEPT = timedelta(days=30)
 LONGEST_DEVICE = 200
 

@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from hub.errors import FieldError, Invalid
+from hub.errors import Conflict, FieldError, Invalid
 from hub.people.tables import Tenant
 
 LANGUAGES = ("en", "ar")
@@ -54,7 +55,10 @@ async def all_tenants(watch: AsyncConnection) -> list[uuid.UUID]:
 async def open_tenant(
     session: AsyncSession, slug: str, name: str, zone: str, languages: list[str], now: datetime
 ) -> Tenant:
-    """Add a tenant; the session must name the new tenant's id. Raises Invalid on an unknown zone or language."""
+    """Add a tenant; the session must name the new tenant's id.
+
+    Raises Invalid on an unknown zone or language, Conflict when the slug is taken.
+    """
     if zone not in available_timezones():
         raise Invalid(
             f"There is no time zone {zone!r}.", [FieldError("zone", "not an IANA time zone", ["Asia/Riyadh"])]
@@ -63,5 +67,8 @@ async def open_tenant(
         raise Invalid("Unknown language.", [FieldError("languages", "not a known language", list(LANGUAGES))])
     tenant = Tenant(id=session.info["tenant"], slug=slug, name=name, zone=zone, languages=languages, created_at=now)
     session.add(tenant)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict(f"There is a clinic {slug!r} already.") from error
     return tenant

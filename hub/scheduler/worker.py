@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+from contextlib import suppress
 from datetime import UTC
 
 from arq import Worker, cron
@@ -14,13 +16,24 @@ from hub.errors import HubError
 from hub.logs import get_logger
 from hub.scheduler.jobs import tick
 from hub.scheduler.timetable import run_due
-from hub.wiring import House
+from hub.settings import Settings
+from hub.wiring import House, build
 
 log = get_logger(__name__)
 
 JOB_TIMEOUT_S = 60
 FINISH_WITHIN_S = 20
 PAUSE_S = 5.0
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run jobs until told to stop."""
+    async with build(settings, "worker") as house:
+        working = asyncio.ensure_future(work_forever(house))
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(stop, working.cancel)
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 async def work_forever(house: House) -> None:

@@ -1,0 +1,46 @@
+# `make start` runs the hub on this machine; `make test` runs every test. Both need Python 3.11 and nothing else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+.PHONY: start test check lock
+
+# The supervisor stops when make does, however make ends.
+start: export HUB_STOP_WITH_PARENT = 1
+start: .venv/local
+	@exec $(BIN)/python -m hub start
+
+test: .venv/test
+	@CHROMIUM="$$(tests/browser.sh $(BIN)/playwright)" && export CHROMIUM && \
+	exec $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov=hub --cov-report=term
+
+check: .venv/test
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+# Pins what pyproject.toml asks for: `make lock UPGRADE=--upgrade` takes the newest that fit.
+lock: .venv/made
+	@$(PIP) install uv
+	@$(COMPILE) $(UPGRADE) --extra embedded --extra test -o locks/test.txt pyproject.toml
+	@$(COMPILE) $(UPGRADE) --constraint locks/test.txt --extra embedded -o locks/local.txt pyproject.toml
+	@$(COMPILE) $(UPGRADE) --constraint locks/test.txt -o locks/production.txt pyproject.toml
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON")'
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/local: locks/local.txt | .venv/made
+	@echo "Installing what the hub needs."
+	@$(PIP) install --no-deps --require-hashes -r $<
+	@touch $@
+
+# The test lock holds all of the local one, in the same versions.
+.venv/test: locks/test.txt | .venv/made
+	@echo "Installing what the tests need."
+	@$(PIP) install --no-deps --require-hashes -r $<
+	@touch $@ .venv/local
