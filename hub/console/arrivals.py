@@ -13,7 +13,7 @@ from hub.api.auth import house_of
 from hub.appointments.board import Visit, read_version, read_visit, read_visits
 from hub.appointments.lifecycle import arrive
 from hub.appointments.states import Clearance, Consent, State
-from hub.console.reader import go, needs, page_of, pages_of, read_form, reader_of, show, text_of
+from hub.console.reader import go, needs, own_path, page_of, pages_of, read_form, reader_of, show, text_of
 from hub.errors import Conflict, Invalid
 from hub.people.roles import Permission
 from hub.people.sessions import Person
@@ -49,7 +49,8 @@ async def mark_arrived(request: Request) -> Response:
     day = appointment.starts_at.astimezone(person.clinic.zone).date()
     if request.headers.get(FRAGMENT) or problem:
         return await _answer(request, person, day, problem)
-    return go(f"/console/arrivals?day={day.isoformat()}#row-{request.path_params['id']}")
+    board_row = f"/console/arrivals?day={day.isoformat()}#row-{request.path_params['id']}"
+    return go(own_path(form.get("next"), board_row))
 
 
 async def _answer(request: Request, person: Person, day: date, problem: str | None = None) -> Response:

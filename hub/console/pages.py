@@ -59,7 +59,6 @@ class Page:
     lang: str
     path: str
     now: datetime
-    title: str = ""
     theme: str = "auto"
     me: Me | None = None
     clinic: Clinic | None = None

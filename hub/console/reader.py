@@ -72,7 +72,7 @@ def page_of(request: Request, person: Person | None, unread: int = 0) -> Page:
     query = f"?{request.url.query}" if request.url.query else ""
     me = clinic = None
     if person is not None:
-        initials = "".join(word[0] for word in person.name.replace("Dr. ", "").split()[:2])
+        initials = "".join(word[0] for word in person.name.removeprefix("Dr. ").removeprefix("د. ").split()[:2])
         me = Me(str(person.id), person.name, person.role, person.language, initials, person.shortcuts)
         clinic = Clinic(person.clinic.name, person.clinic.zone.key)
     return Page(

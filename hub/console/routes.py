@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.console import account, appointment, arrivals, kit, notifications, people, sign_in
 from hub.console.pages import ASSET_FOLDERS
+from hub.console.reader import pages_of
 
 WEB = Path(__file__).resolve().parent.parent.parent / "web"
 FOREVER = "public, max-age=31536000, immutable"
@@ -17,18 +19,29 @@ REVALIDATE = "no-cache"
 
 
 class Assets(StaticFiles):
-    """Files a browser may fetch; one whose address carries the mark of its contents is kept for ever."""
+    """Files a browser may fetch; one whose address carries the mark of its contents is kept for ever.
+
+    Any other mark is that of another version, which a hub beside this one may have: it must not stick to this file.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file with its caching said."""
 
         async def send_with_caching(message: Message) -> None:
             if message["type"] == "http.response.start":
-                caching = FOREVER if scope["query_string"].startswith(b"v=") else REVALIDATE
+                caching = FOREVER if _carries_its_mark(Request(scope)) else REVALIDATE
                 message["headers"] = [*message["headers"], (b"cache-control", caching.encode())]
             await send(message)
 
         await super().__call__(scope, receive, send_with_caching)
+
+
+def _carries_its_mark(request: Request) -> bool:
+    path, query = request.url.path, request.url.query
+    try:
+        return bool(query) and pages_of(request).asset(path.removeprefix("/assets/")) == f"{path}?{query}"
+    except KeyError:
+        return False
 
 
 CONSOLE = [
