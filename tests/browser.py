@@ -1,0 +1,99 @@
+"""A real browser for tests: one for the whole run, a fresh context for every page that is asked for.
+
+`CHROMIUM` names the executable; without it one of the system is taken, and without one, Playwright's own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+
+Language = Literal["en", "ar"]
+Scheme = Literal["light", "dark"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LOCALES = {"en": "en-GB", "ar": "ar-SA"}
+SERIOUS = {"serious", "critical"}
+# What a browser writes by itself when an answer is not 200: the test that asked for it knows.
+EXPECTED = ("Failed to load resource", "WebSocket connection to")
+
+
+@dataclass
+class Pages:
+    """Opens pages, each in a context of its own, and remembers what went wrong in them."""
+
+    browser: Browser
+    problems: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    async def __call__(
+        self, lang: Language = "en", scheme: Scheme = "light", width: int = 1280, height: int = 800, **more: Any
+    ) -> Page:
+        """A page that nobody used before, as a person with this language, scheme and screen has it."""
+        context = await self.browser.new_context(
+            locale=LOCALES[lang], color_scheme=scheme, viewport={"width": width, "height": height}, **more
+        )
+        context.set_default_timeout(10_000)
+        self.contexts.append(context)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(f"error in the page: {error}"))
+        page.on("console", self._heard)
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(EXPECTED):
+            self.problems.append(f"error on the console: {message.text}")
+
+    async def close(self) -> None:
+        """Close them all."""
+        for context in self.contexts:
+            await context.close()
+
+
+def executable() -> str | None:
+    """The browser to use; None leaves it to Playwright."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+async def serious_issues(page: Page, context: str | None = None) -> list[str]:
+    """What axe-core finds serious or worse in the page as it is now."""
+    found = await Axe().run(page, context=context, options={"resultTypes": ["violations"]})
+    return [
+        f"{issue['id']}: {issue['help']}: {[node['html'] for node in issue['nodes'][:3]]}"
+        for issue in found.response["violations"]
+        if issue["impact"] in SERIOUS
+    ]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests of this process."""
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        yield opened
+        await opened.close()
+
+
+@pytest.fixture
+async def page_at(browser: Browser) -> AsyncIterator[Pages]:
+    """`await page_at(lang, scheme, width)` opens a page; an error in any of them fails the test."""
+    pages = Pages(browser)
+    yield pages
+    await pages.close()
+    assert pages.problems == []
