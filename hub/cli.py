@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from hub.crypto import BadKeys
+from hub.crypto import BadKeys, Keys
 from hub.errors import HubError
 from hub.settings import Settings
 
@@ -23,14 +25,20 @@ def main() -> None:
     try:
         hub(standalone_mode=True)
     except ValidationError as error:
-        missing = [
-            f"{str(each['loc'][0]).upper() if each['loc'] else ''} {each['msg']}".strip() for each in error.errors()
-        ]
-        sys.exit(f"hub: settings: {'; '.join(missing)}")
-    except (HubError, BadKeys) as error:
+        sys.exit(f"hub: settings: {'; '.join(_in_words(each) for each in error.errors())}")
+    except (HubError, BadSetting) as error:
         sys.exit(f"hub: {error}")
     except OSError as error:
         sys.exit(f"hub: {error.strerror or error}")
+
+
+class BadSetting(Exception):
+    """A setting that is of the right type, and yet cannot be used."""
+
+
+def _in_words(error: Mapping[str, Any]) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else ""
+    return f"{name} {error['msg'].removeprefix('Value error, ')}".strip()
 
 
 @click.group()
@@ -59,14 +67,14 @@ def migrate(target: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="where to write logins and key, as JSON")
 def demo(out: Path) -> None:
     """Fill the database with a believable clinic; run again, it adds today's visits."""
-    from hub.demo import fill, write_demo
+    from hub.demo import fill, kept_key, write_demo
     from hub.wiring import build
 
     settings = read_settings()
 
     async def fill_and_write() -> None:
         async with build(settings, "demo") as house:
-            write_demo(out, settings.public_url, await fill(house))
+            write_demo(out, settings.public_url, await fill(house, kept_key(out)))
 
     asyncio.run(fill_and_write())
 
@@ -113,8 +121,8 @@ def web() -> None:
     from hub.logs import configure_logs
     from hub.serve import serve
 
-    configure_logs("web")
     settings = read_settings()
+    configure_logs("web")
     serve(make_app(settings), settings.host, settings.port)
 
 
@@ -124,10 +132,25 @@ def worker() -> None:
     from hub.logs import configure_logs
     from hub.scheduler.worker import run_worker
 
+    settings = read_settings()
     configure_logs("worker")
-    asyncio.run(run_worker(read_settings()))
+    asyncio.run(run_worker(settings))
 
 
 def read_settings() -> Settings:
-    """The settings in the environment."""
-    return Settings()
+    """The settings in the environment; raises BadSetting before anything is started with one that cannot work."""
+    from redis.asyncio.connection import parse_url
+
+    from hub.db import BadAddress, async_url
+
+    settings = Settings()
+    try:
+        Keys.parse(settings.hub_keys.get_secret_value())
+        async_url(settings.database_url.get_secret_value())
+    except (BadKeys, BadAddress) as error:
+        raise BadSetting(str(error)) from error
+    try:
+        parse_url(settings.redis_url.get_secret_value())
+    except ValueError as error:
+        raise BadSetting("REDIS_URL must be redis://[:password@]host:port/number") from error
+    return settings

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import asyncpg
 from sqlalchemy import DateTime, Uuid, event, text
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
@@ -32,6 +32,12 @@ CONNECT_TIMEOUT_S = 5.0
 AWAY = "The database does not answer. Nothing was changed; try again in a moment."
 # Connection lost, server shutting down or starting, too many connections, a statement that took too long.
 AWAY_STATES = ("08", "57", "53")
+REFUSED = "The database refuses this hub: check the user, password and name in DATABASE_URL."
+REFUSED_STATES = ("28", "3D")
+
+
+class BadAddress(ValueError):
+    """DATABASE_URL cannot be read."""
 
 
 class Base(DeclarativeBase):
@@ -57,7 +63,7 @@ class Database:
     async def of_tenant(self, tenant: uuid.UUID) -> AsyncIterator[AsyncSession]:
         """A session that sees this tenant's rows alone, in one transaction: committed at the end, or rolled back."""
         async with (
-            _speaking_plainly(),
+            speaking_plainly(),
             AsyncSession(self._app, expire_on_commit=False, info={"tenant": tenant}) as session,
             session.begin(),
         ):
@@ -73,18 +79,18 @@ class Database:
     @asynccontextmanager
     async def of_nobody(self) -> AsyncIterator[AsyncSession]:
         """A session for the few tables that belong to no tenant; it sees no tenant's rows."""
-        async with _speaking_plainly(), AsyncSession(self._app, expire_on_commit=False) as session, session.begin():
+        async with speaking_plainly(), AsyncSession(self._app, expire_on_commit=False) as session, session.begin():
             yield session
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[AsyncConnection]:
         """A read-only look across tenants, at what `hub_watch` may see."""
-        async with _speaking_plainly(), self._watch.connect() as connection:
+        async with speaking_plainly(), self._watch.connect() as connection:
             yield connection
 
     async def ping(self) -> None:
         """Raise Unavailable when Postgres does not answer."""
-        async with _speaking_plainly(), self._app.connect() as connection:
+        async with speaking_plainly(), self._app.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -94,17 +100,29 @@ class Database:
 
 
 @asynccontextmanager
-async def _speaking_plainly() -> AsyncIterator[None]:
+async def speaking_plainly() -> AsyncIterator[None]:
     """Turn what the driver says of a database that is away or overloaded into Unavailable."""
     try:
         yield
-    except (OSError, PoolTimeout, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+    except (OSError, PoolTimeout) as error:
         raise Unavailable(AWAY) from error
+    except asyncpg.PostgresError as error:
+        # While connecting, the driver's errors come as they are.
+        if (refusal := _refusal_of(error)) is None:
+            raise
+        raise refusal from error
     except DBAPIError as error:
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        if error.connection_invalidated or state.startswith(AWAY_STATES) or isinstance(error, InterfaceError):
-            raise Unavailable(AWAY) from error
-        raise
+        refusal = _refusal_of(error.orig)
+        if refusal is None and not error.connection_invalidated and not isinstance(error, InterfaceError):
+            raise
+        raise refusal or Unavailable(AWAY) from error
+
+
+def _refusal_of(error: BaseException | None) -> Unavailable | None:
+    state = str(getattr(error, "sqlstate", None) or "")
+    if state.startswith(REFUSED_STATES):
+        return Unavailable(REFUSED)
+    return Unavailable(AWAY) if state.startswith(AWAY_STATES) else None
 
 
 def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEngine:
@@ -124,16 +142,22 @@ def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEng
         pool_timeout=5,
         pool_recycle=1800,
         pool_pre_ping=True,
+        # An error's message goes to logs; it says which statement, never with whose values.
+        hide_parameters=True,
         connect_args={"server_settings": server_settings, "timeout": CONNECT_TIMEOUT_S},
     )
 
 
-def async_url(url: str) -> str:
-    """The address with the driver named that we use."""
-    scheme, _, rest = url.partition("://")
-    if scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError("DATABASE_URL must begin with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
+def async_url(url: str) -> URL:
+    """The address with the driver named that we use; raises BadAddress."""
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError):
+        # Its words may quote the password.
+        found = None
+    if found is None or found.get_backend_name() not in ("postgresql", "postgres"):
+        raise BadAddress("DATABASE_URL must be postgresql://user:password@host/name")
+    return found.set(drivername="postgresql+asyncpg")
 
 
 @event.listens_for(Session, "after_begin")

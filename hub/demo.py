@@ -18,7 +18,7 @@ from hub.appointments.states import Clearance, Consent
 from hub.inbox.kinds import Kind, Priority
 from hub.inbox.marks import read_all
 from hub.inbox.notify import Notice, Wording, notify
-from hub.people.keys import add_key, list_keys
+from hub.people.keys import add_key, list_keys, resolve_key, revoke_key
 from hub.people.roles import SCOPES, Role
 from hub.people.staff import add_staff
 from hub.people.tables import Staff, Tenant
@@ -114,29 +114,37 @@ VISITS_FROM_NOW = range(-60, 240, 17)
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What scripts need to know; the API key only when it was made now."""
+    """What scripts need to know."""
 
-    api_key: str | None
+    api_key: str
     clinician: uuid.UUID
 
 
-async def fill(house: House) -> Filled:
-    """Fill what is missing; run again, it only adds today's visits."""
-    key = None
+async def fill(house: House, kept_key: str | None = None) -> Filled:
+    """Fill what is missing; run again, it only adds today's visits, and a new key unless the one kept still works."""
     for clinic in CLINICS:
         async with house.database.of_tenant(clinic.id) as session:
             known = (await session.execute(select(Tenant.id).where(Tenant.id == clinic.id))).scalar_one_or_none()
         if known is None:
             await _open(house, clinic)
             await _tell_a_week_of_news(house, clinic)
-        async with house.open_work(clinic.id, SYSTEM) as work:
-            held = {each.name for each in await list_keys(work.session, None, 100) if each.revoked_at is None}
-            if clinic is NOOR and KEY_NAME not in held:
-                _, key = await add_key(work, KEY_NAME, SCOPES)
+    key = kept_key
+    if key is None or await resolve_key(house.database, key, house.clock()) is None:
+        key = await _new_key(house)
     await _plan_today(house)
     async with house.database.of_tenant(NOOR.id) as session:
         omar = (await session.execute(select(Staff.id).where(Staff.email == CLINICIAN))).scalar_one()
     return Filled(key, omar)
+
+
+async def _new_key(house: House) -> str:
+    """A key in place of those whose text was lost."""
+    async with house.open_work(NOOR.id, SYSTEM) as work:
+        for lost in await list_keys(work.session, None, 100):
+            if lost.name == KEY_NAME:
+                await revoke_key(work, lost.id)
+        _, key = await add_key(work, KEY_NAME, SCOPES)
+    return key
 
 
 async def _open(house: House, clinic: DemoClinic) -> None:
@@ -278,15 +286,22 @@ def at(house: House, moment: datetime) -> OpenWork:
 def write_demo(path: Path, address: str, filled: Filled) -> None:
     """Write address, logins and API key for scripts, as JSON and, beside it, as lines for a shell to read.
 
-    Nobody else can read them. A key written before is kept.
+    Nobody else can read them.
     """
     key = filled.api_key
-    if key is None and path.exists():
-        key = json.loads(path.read_text())["api_key"]
     content = {"address": address, "logins": LOGINS, "api_key": key, "clinician_id": str(filled.clinician)}
     _write_secretly(path, json.dumps(content, ensure_ascii=False, indent=2))
     lines = (f"HUB={address}", f"AUTH='Authorization: Bearer {key}'", f"CLINICIAN={filled.clinician}")
     _write_secretly(path.with_suffix(".env"), "\n".join(lines) + "\n")
+
+
+def kept_key(path: Path) -> str | None:
+    """The API key that was written before, if the file is there and whole."""
+    try:
+        key = json.loads(path.read_text())["api_key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return key if isinstance(key, str) else None
 
 
 def _write_secretly(path: Path, text: str) -> None:

@@ -50,6 +50,10 @@ def _where_it_happened(_logger: object, _name: str, event: structlog.types.Event
     """An exception's types and places; never its message, which may quote a row or a body."""
     found = event.pop("exc_info", None)
     error = found[1] if isinstance(found, tuple) else sys.exc_info()[1] if found is True else found
+    record = event.get("_record")
+    if isinstance(error, BaseException) and not event.get("_from_structlog", True) and record is not None:
+        # A library's words about an exception quote it: keep those that were there before.
+        event["event"] = str(record.msg).partition("\n")[0]
     places: list[str] = []
     while isinstance(error, BaseException):
         places.append(f"{type(error).__name__}: {_last_places(error.__traceback__)}")

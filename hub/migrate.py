@@ -6,9 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from hub.db import make_engine
+from hub.db import make_engine, speaking_plainly
+from hub.errors import HubError
 
 ROOT = Path(__file__).resolve().parent.parent
 # Any fixed number; one lock for all who migrate this database.
@@ -17,11 +19,20 @@ LOCK = 7_431_001
 LOCK_TIMEOUT = "10s"
 
 
+class NoWayThere(HubError):
+    """The revision asked for is unknown, or was not passed yet."""
+
+    code = "invalid"
+
+
 async def migrate(database_url: str, target: str = "head") -> None:
-    """Go to revision `target`, upwards or to one already passed (`base` for an empty database)."""
+    """Go to revision `target`, upwards or to one already passed (`base` for an empty database).
+
+    Raises NoWayThere.
+    """
     engine = make_engine(database_url, None, "migrate", size=1)
     try:
-        async with engine.begin() as connection:
+        async with speaking_plainly(), engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -36,7 +47,10 @@ def _run(connection: Connection, target: str) -> None:
     config.set_main_option("path_separator", "os")
     config.set_main_option("prepend_sys_path", str(ROOT))
     config.attributes["connection"] = connection
-    if target == "head":
-        command.upgrade(config, target)
-    else:
-        command.downgrade(config, target)
+    try:
+        if target == "head":
+            command.upgrade(config, target)
+        else:
+            command.downgrade(config, target)
+    except CommandError as error:
+        raise NoWayThere(str(error)) from error

@@ -51,7 +51,7 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
     database = Database(settings.database_url.get_secret_value(), process)
     bus = Bus(settings.redis_url.get_secret_value(), keys)
     idle = timedelta(minutes=settings.idle_minutes)
-    switchboard = Switchboard(_ledger(database, clock, idle), clock, bus.interest)
+    switchboard = Switchboard(ledger_of(database, clock, idle), clock, bus.interest)
 
     async def announce(pushes: list[Push]) -> None:
         # Those connected here hear at once; Redis carries it to the other processes.
@@ -67,7 +67,9 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
         await database.close()
 
 
-def _ledger(database: Database, clock: Clock, idle: timedelta) -> Ledger:
+def ledger_of(database: Database, clock: Clock, idle: timedelta) -> Ledger:
+    """How a switchboard asks this database."""
+
     async def missed(tenant: uuid.UUID, person: uuid.UUID, epoch: str | None, since: int | None) -> Missed:
         async with database.at_one_moment(tenant) as session:
             found = await read_missed(session, person, epoch, since)

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from hub.api import appointments, health, notifications, staff
 
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def resource(path: str, **handlers: Handler) -> Route:
+    """One address and what each method does there; any other method is told which there are."""
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, handle, methods=list(handlers))
+
+
 API = Mount(
     "/api/v1",
     routes=[
-        Route("/notifications", notifications.list_, methods=["GET"]),
-        Route("/notifications", notifications.send, methods=["POST"]),
-        Route("/notifications/count", notifications.count, methods=["GET"]),
-        Route("/notifications/read-all", notifications.read_all, methods=["POST"]),
-        Route("/notifications/read", notifications.mark_as("read"), methods=["POST"]),
-        Route("/notifications/unread", notifications.mark_as("unread"), methods=["POST"]),
-        Route("/notifications/archive", notifications.mark_as("archive"), methods=["POST"]),
-        Route("/notifications/{id:uuid}", notifications.show, methods=["GET"]),
-        Route("/appointments", appointments.list_, methods=["GET"]),
-        Route("/appointments", appointments.create, methods=["POST"]),
-        Route("/appointments/{id:uuid}", appointments.show, methods=["GET"]),
-        Route("/appointments/{id:uuid}/arrive", appointments.mark_arrived, methods=["POST"]),
-        Route("/me", staff.show_me, methods=["GET"]),
-        Route("/me/sign-out-everywhere", staff.sign_out_everywhere, methods=["POST"]),
-        Route("/staff", staff.list_staff, methods=["GET"]),
-        Route("/staff", staff.add_staff, methods=["POST"]),
-        Route("/staff/{id:uuid}", staff.change_staff, methods=["PATCH"]),
-        Route("/keys", staff.list_keys, methods=["GET"]),
-        Route("/keys", staff.add_key, methods=["POST"]),
-        Route("/keys/{id:uuid}", staff.revoke_key, methods=["DELETE"]),
-        Route("/live-tokens", staff.make_live_token, methods=["POST"]),
+        resource("/notifications", GET=notifications.list_, POST=notifications.send),
+        resource("/notifications/count", GET=notifications.count),
+        resource("/notifications/read-all", POST=notifications.read_all),
+        resource("/notifications/read", POST=notifications.mark_as("read")),
+        resource("/notifications/unread", POST=notifications.mark_as("unread")),
+        resource("/notifications/archive", POST=notifications.mark_as("archive")),
+        resource("/notifications/{id:uuid}", GET=notifications.show),
+        resource("/appointments", GET=appointments.list_, POST=appointments.create),
+        resource("/appointments/{id:uuid}", GET=appointments.show),
+        resource("/appointments/{id:uuid}/arrive", POST=appointments.mark_arrived),
+        resource("/me", GET=staff.show_me),
+        resource("/me/sign-out-everywhere", POST=staff.sign_out_everywhere),
+        resource("/staff", GET=staff.list_staff, POST=staff.add_staff),
+        resource("/staff/{id:uuid}", PATCH=staff.change_staff),
+        resource("/keys", GET=staff.list_keys, POST=staff.add_key),
+        resource("/keys/{id:uuid}", DELETE=staff.revoke_key),
+        resource("/live-tokens", POST=staff.make_live_token),
     ],
 )
-HEALTH = [Route("/health/live", health.live), Route("/health/ready", health.ready)]
+HEALTH = [resource("/health/live", GET=health.live), resource("/health/ready", GET=health.ready)]

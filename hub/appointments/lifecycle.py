@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from babel.dates import format_time
@@ -70,7 +70,7 @@ async def book(work: Work, booking: Booking) -> Appointment:
         external_id=booking.external_id,
         patient_id=patient.id,
         clinician_id=clinician.id,
-        starts_at=booking.starts_at,
+        starts_at=booking.starts_at.astimezone(UTC),
         minutes=booking.minutes,
         state=State.BOOKED,
         clearance=booking.clearance,

@@ -36,5 +36,8 @@ async def page(request: Request) -> Response:
 
 
 def _in_words(_: Callable[[str], str], told: Told) -> str:
-    words = {"appointment.booked": _("The appointment was booked"), "appointment.arrived": _("The patient arrived; the clinician was told")}
+    words = {
+        "appointment.booked": _("The appointment was booked"),
+        "appointment.arrived": _("The patient arrived; the clinician was told"),
+    }
     return words.get(told.action, told.action)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Select, select
+from sqlalchemy import ARRAY, Select, Uuid, any_, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -124,8 +124,10 @@ async def read_head(session: AsyncSession, person: uuid.UUID) -> Head:
 
 async def read_heads(watch: AsyncConnection, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Head]:
     """The heads of many people of any tenant, in one query."""
+    # One array, not a parameter for each: there may be more people than a statement takes parameters.
+    wanted = any_(literal(list(people), ARRAY(Uuid)))
     query = select(InboxHead.person_id, InboxHead.seq, InboxHead.unread, InboxHead.epoch)
-    rows = (await watch.execute(query.where(InboxHead.person_id.in_(people)))).all()
+    rows = (await watch.execute(query.where(InboxHead.person_id == wanted))).all()
     return {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
 
 

@@ -33,6 +33,9 @@ log = get_logger(__name__)
 ECHO_EVERY_S = 5.0
 SILENCE_S = 15.0
 CONNECT_TIMEOUT_S = 3.0
+ANSWER_WITHIN_S = 1.0
+# After a failure nobody waits for Redis again for so long; those who were to hear look at Postgres as often.
+SPARE_FOR_S = 2.0
 SHORTEST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 ORIGIN_BYTES = 8
@@ -48,18 +51,26 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 class Bus:
     """Publishes this process's pushes, and hears those of others."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, url: str, keys: Keys, echo_every: float = ECHO_EVERY_S, silence: float = SILENCE_S) -> None:
         self._url = url
         self._keys = keys
+        self._echo_every = echo_every
+        self._silence = silence
         self._origin = os.urandom(ORIGIN_BYTES)
         self._echo = b"hub:echo:" + self._origin.hex().encode()
-        self._redis: Redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, socket_keepalive=True)
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=ANSWER_WITHIN_S, socket_connect_timeout=ANSWER_WITHIN_S, socket_keepalive=True
+        )
         self._tenants: set[bytes] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._heard_at = 0.0
+        self._spared_until = 0.0
 
     async def publish(self, pushes: list[Push]) -> None:
         """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._spared_until:
+            return
         by_tenant: dict[uuid.UUID, list[Push]] = defaultdict(list)
         for push in pushes:
             by_tenant[push.tenant].append(push)
@@ -70,6 +81,7 @@ class Bus:
                     pipe.publish(channel, self._origin + self._keys.seal(encode_pushes(theirs), channel))
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
+            self._spared_until = loop.time() + SPARE_FOR_S
             log.warning("bus: not published", error=type(error).__name__, pushes=len(pushes))
 
     def interest(self, tenant: uuid.UUID, on: bool) -> None:
@@ -90,7 +102,7 @@ class Bus:
                 log.warning("bus: connection lost", error=type(error).__name__)
             maybe_missed()
             lasted = asyncio.get_running_loop().time() - began
-            pause = SHORTEST_PAUSE_S if lasted > SILENCE_S else min(pause * 2, LONGEST_PAUSE_S)
+            pause = SHORTEST_PAUSE_S if lasted > self._silence else min(pause * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause)
 
     async def _connected(self, hear: Callable[[list[Push]], None], maybe_missed: Callable[[], None]) -> None:
@@ -114,7 +126,7 @@ class Bus:
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout_at(self._heard_at + SILENCE_S):
+        async with asyncio.timeout_at(self._heard_at + self._silence):
             data = await reader.read(65536)
         if not data:
             raise EOFError("closed by Redis")
@@ -130,7 +142,7 @@ class Bus:
             return
         try:
             pushes = decode_pushes(self._keys.open(reply[2][ORIGIN_BYTES:], reply[1]))
-        except (CannotOpen, ValueError, KeyError, TypeError):
+        except (CannotOpen, ValueError, KeyError, TypeError, AttributeError):
             log.warning("bus: unreadable message")
             maybe_missed()
             return
@@ -141,7 +153,7 @@ class Bus:
         while True:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._redis.publish(self._echo, b"")
-            await asyncio.sleep(ECHO_EVERY_S)
+            await asyncio.sleep(self._echo_every)
 
     async def ping(self) -> None:
         """Raise what the driver raises when Redis does not answer."""
@@ -186,7 +198,7 @@ def encode_pushes(pushes: list[Push]) -> bytes:
 
 
 def decode_pushes(data: bytes) -> list[Push]:
-    """What `encode_pushes` wrote (pure); raises ValueError, KeyError or TypeError on anything else."""
+    """What `encode_pushes` wrote (pure); raises ValueError, KeyError, TypeError or AttributeError on anything else."""
     return [KINDS[name](**_typed(values)) for name, values in json.loads(data)]
 
 

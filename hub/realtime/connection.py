@@ -15,7 +15,10 @@ from enum import Enum, auto
 from hub.realtime.frames import RESYNC, Close, encode
 
 MOST_QUEUED = 256
-MOST_QUEUED_BYTES = 256 * 1024
+MOST_QUEUED_CHARACTERS = 256 * 1024
+# Rows read from the database are not counted above: they may fill a queue by themselves, and dropping them would only
+# have them read again. But a client that takes none of them does not get them for ever.
+MOST_READINGS_QUEUED = 4
 
 
 class Stage(Enum):
@@ -46,7 +49,8 @@ class Connection:
     __slots__ = (
         "_held",
         "_queue",
-        "_queued_bytes",
+        "_queued_characters",
+        "_queued_readings",
         "_wake",
         "_wanted_since",
         "closing",
@@ -63,14 +67,15 @@ class Connection:
         self.id = uuid.uuid4().hex[:12]
         self.listener = listener
         self.stage = Stage.READING
-        self.epoch = "none"
+        self.epoch: str | None = None
         self.sent = 0
         self.unread = 0
         self.topics: dict[str, int] = {}
         self.closing: Close | None = None
         self._held: list[tuple[int, int, str]] = []
         self._queue: deque[str] = deque()
-        self._queued_bytes = 0
+        self._queued_characters = 0
+        self._queued_readings = 0
         self._wanted_since: int | None = None
         self._wake = asyncio.Event()
 
@@ -100,18 +105,19 @@ class Connection:
         self._wanted_since = None
         return since
 
-    def caught_up(self, upto: int, unread: int, epoch: str, *texts: str) -> bool:
-        """Send what was read from the database, then what came in the meantime; False when that is not all."""
+    def caught_up(self, upto: int, unread: int, epoch: str, text: str) -> None:
+        """Send the rows read from the database, then what came in the meantime; it may be behind again after that."""
+        if self.epoch not in (None, epoch):
+            # The inbox was begun anew, and only welcome can tell the client so.
+            self.close(Close.GOING_AWAY)
         self.epoch, self.sent, self.unread = epoch, upto, unread
         held, self._held = sorted(self._held), []
         self.stage = Stage.LIVE
-        for text in texts:
-            self.send(text)
+        self._send_rows(text)
         for event in held:
             self.offer(*event)
         if self._wanted_since is not None and self.stage is Stage.LIVE:
             self.stage = Stage.BEHIND
-        return self.stage is not Stage.BEHIND
 
     def topic_changed(self, topic: str, version: int, text: str) -> None:
         """Send a version of a shared view that is newer than what was sent."""
@@ -123,27 +129,46 @@ class Connection:
         """Queue a frame; when the client reads too slowly, drop all that waits and tell it to ask again."""
         if self.closing is not None:
             return
-        if len(self._queue) >= MOST_QUEUED or self._queued_bytes + len(text) > MOST_QUEUED_BYTES:
-            self._queue.clear()
-            self._queued_bytes = 0
-            self.stage = Stage.RESYNC
-            text = encode(RESYNC)
-        self._queue.append(text)
-        self._queued_bytes += len(text)
-        self._wake.set()
-
-    def close(self, code: Close) -> None:
-        """End the connection once what waits has been sent; the first reason stands."""
-        if self.closing is None:
-            self.closing = code
+        self._queued_characters += len(text)
+        if len(self._queue) >= MOST_QUEUED or self._queued_characters > MOST_QUEUED_CHARACTERS:
+            self._drop_what_waits()
+        else:
+            self._queue.append(text)
             self._wake.set()
 
-    async def next_frames(self) -> list[str]:
+    def _send_rows(self, text: str) -> None:
+        if self.closing is not None:
+            return
+        if self._queued_readings == MOST_READINGS_QUEUED:
+            self._drop_what_waits()
+            return
+        self._queued_readings += 1
+        self._queue.append(text)
+        self._wake.set()
+
+    def _drop_what_waits(self) -> None:
+        self._forget_what_waits()
+        self.stage = Stage.RESYNC
+        self._queue.append(encode(RESYNC))
+        self._wake.set()
+
+    def _forget_what_waits(self) -> None:
+        self._queue = deque()
+        self._queued_characters = 0
+        self._queued_readings = 0
+
+    def close(self, code: Close) -> None:
+        """End the connection at once; what waits is not sent, and the first reason stands."""
+        if self.closing is None:
+            self.closing = code
+            self._forget_what_waits()
+            self._wake.set()
+
+    async def next_frames(self) -> deque[str]:
         """What is to be sent next; waits until there is something. Empty when the connection ends."""
         while not self._queue and self.closing is None:
             self._wake.clear()
             await self._wake.wait()
-        frames = list(self._queue)
-        self._queue.clear()
-        self._queued_bytes = 0
+        frames = self._queue
+        self._forget_what_waits()
         return frames

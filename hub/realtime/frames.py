@@ -120,9 +120,9 @@ def parse(text: str | bytes | None) -> ClientFrame:
     """Read a client's frame; raises EndConnection when it is binary, too large, or not a frame of the protocol."""
     if not isinstance(text, str):
         raise EndConnection(Close.MALFORMED, "frames are JSON text")
-    if len(text) > LARGEST_FRAME or len(text.encode()) > LARGEST_FRAME:
-        raise EndConnection(Close.TOO_LARGE, f"a frame has at most {LARGEST_FRAME} bytes")
     try:
+        if len(text) > LARGEST_FRAME or len(text.encode()) > LARGEST_FRAME:
+            raise EndConnection(Close.TOO_LARGE, f"a frame has at most {LARGEST_FRAME} bytes")
         return _client_frame.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

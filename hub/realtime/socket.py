@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +20,19 @@ from hub.realtime.switchboard import Gap, Switchboard
 
 log = get_logger(__name__)
 
-HELLO_WITHIN_S = 5.0
-SEND_WITHIN_S = 10.0
-FRAMES_PER_SECOND = 20
-FRAMES_AT_ONCE = 40
-MOST_CONNECTIONS = 50
+# A close frame has room for no more.
+LONGEST_REASON = 123
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the hub waits for a client, and how much it takes from one."""
+
+    hello_within_s: float = 5.0
+    send_within_s: float = 10.0
+    frames_per_second: int = 20
+    frames_at_once: int = 40
+    most_connections: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +67,23 @@ class Allowance:
 class LiveSocket:
     """The endpoint; one instance serves every connection of the process."""
 
-    def __init__(self, switchboard: Switchboard, door: Doorkeeper, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        door: Doorkeeper,
+        clock: Callable[[], datetime],
+        limits: Limits = Limits(),
+    ) -> None:
         self._switchboard = switchboard
         self._door = door
         self._clock = clock
+        self._limits = limits
 
     async def __call__(self, websocket: WebSocket) -> None:
         """Serve one connection until it ends."""
         offered = websocket.scope.get("subprotocols", [])
-        await websocket.accept(subprotocol=frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None)
         try:
+            await websocket.accept(subprotocol=frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None)
             await self._serve(websocket)
         except EndConnection as end:
             await _end(websocket, end.close, end.detail)
@@ -81,22 +97,16 @@ class LiveSocket:
         connection = Connection(listener)
         self._switchboard.add(connection)
         try:
-            cursor = hello.cursor
-            await self._switchboard.resume(
-                connection,
-                cursor.epoch if cursor else None,
-                cursor.seq if cursor else None,
-                greeting=lambda gap: self._welcome(connection, gap),
-            )
+            epoch, seq = (hello.cursor.epoch, hello.cursor.seq) if hello.cursor else (None, None)
+            gap = await self._switchboard.resume(connection, epoch, seq)
             self._switchboard.catch_up(connection)
-            await self._talk(websocket, connection)
+            await self._talk(websocket, connection, self._welcome(connection, gap))
         finally:
             self._switchboard.remove(connection)
 
     async def _greet(self, websocket: WebSocket) -> tuple[Hello, Listener]:
-        listener = await self._door.by_cookie(websocket)
         try:
-            async with asyncio.timeout(HELLO_WITHIN_S):
+            async with asyncio.timeout(self._limits.hello_within_s):
                 frame = frames.parse(await _receive(websocket))
         except TimeoutError as error:
             raise EndConnection(Close.HELLO_TIMEOUT, "no hello in time") from error
@@ -104,15 +114,23 @@ class LiveSocket:
             raise EndConnection(Close.OUT_OF_ORDER, "the first frame is hello")
         if frame.v != frames.VERSION:
             raise EndConnection(Close.UNSUPPORTED_VERSION, f"this hub speaks version {frames.VERSION}")
-        if frame.token is not None:
-            listener = await self._door.by_token(frame.token)
+        listener = await self._recognise(websocket, frame.token)
+        most = self._limits.most_connections
+        if self._switchboard.connections_of(listener.person) >= most:
+            raise EndConnection(Close.TOO_MANY_CONNECTIONS, f"a person has at most {most} connections")
+        return frame, listener
+
+    async def _recognise(self, websocket: WebSocket, token: str | None) -> Listener:
+        # Only now that hello has come: what ended since the socket was opened has ended.
+        if token is not None:
+            listener = await self._door.by_token(token)
             if listener is None:
                 raise EndConnection(Close.TOKEN_EXPIRED, "get a new token")
+            return listener
+        listener = await self._door.by_cookie(websocket)
         if listener is None:
             raise EndConnection(Close.NOT_SIGNED_IN, "sign in")
-        if self._switchboard.connections_of(listener.person) >= MOST_CONNECTIONS:
-            raise EndConnection(Close.TOO_MANY_CONNECTIONS, f"a person has at most {MOST_CONNECTIONS} connections")
-        return frame, listener
+        return listener
 
     def _welcome(self, connection: Connection, gap: Gap) -> str:
         listener = connection.listener
@@ -124,9 +142,9 @@ class LiveSocket:
             )
         )
 
-    async def _talk(self, websocket: WebSocket, connection: Connection) -> None:
+    async def _talk(self, websocket: WebSocket, connection: Connection, greeting: str) -> None:
         reader = asyncio.create_task(self._read(websocket, connection))
-        writer = asyncio.create_task(_write(websocket, connection))
+        writer = asyncio.create_task(self._write(websocket, connection, greeting))
         try:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -138,11 +156,12 @@ class LiveSocket:
 
     async def _read(self, websocket: WebSocket, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        allowance = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, loop.time())
+        limits = self._limits
+        allowance = Allowance(limits.frames_per_second, limits.frames_at_once, loop.time())
         while True:
             text = await _receive(websocket)
             if not allowance.take(loop.time()):
-                raise EndConnection(Close.TOO_MANY_FRAMES, f"at most {FRAMES_PER_SECOND} frames a second")
+                raise EndConnection(Close.TOO_MANY_FRAMES, f"at most {limits.frames_per_second} frames a second")
             await self._take(connection, frames.parse(text))
 
     async def _take(self, connection: Connection, frame: frames.ClientFrame) -> None:
@@ -173,19 +192,24 @@ class LiveSocket:
         if not self._door.may_watch(connection.listener, topic):
             connection.send(frames.encode(frames.refused(None, "forbidden", "There is no such topic for you.")))
             return
-        await self._switchboard.watch(connection, topic)
+        with contextlib.suppress(HubError):
+            await self._switchboard.watch(connection, topic)
 
+    async def _write(self, websocket: WebSocket, connection: Connection, greeting: str) -> None:
+        waiting = deque([greeting])
+        while connection.closing is None:
+            if waiting:
+                await self._send(websocket, waiting.popleft())
+            else:
+                waiting = await connection.next_frames()
+        raise EndConnection(connection.closing, connection.closing.name.lower().replace("_", " "))
 
-async def _write(websocket: WebSocket, connection: Connection) -> None:
-    while True:
-        for text in await connection.next_frames():
-            try:
-                async with asyncio.timeout(SEND_WITHIN_S):
-                    await websocket.send_text(text)
-            except TimeoutError as error:
-                raise EndConnection(Close.SLOW_READER, "not read in time") from error
-        if connection.closing is not None:
-            raise EndConnection(connection.closing, connection.closing.name.lower().replace("_", " "))
+    async def _send(self, websocket: WebSocket, text: str) -> None:
+        try:
+            async with asyncio.timeout(self._limits.send_within_s):
+                await websocket.send_text(text)
+        except TimeoutError as error:
+            raise EndConnection(Close.SLOW_READER, "not read in time") from error
 
 
 async def _receive(websocket: WebSocket) -> str | bytes | None:
@@ -199,4 +223,5 @@ async def _receive(websocket: WebSocket) -> str | bytes | None:
 async def _end(websocket: WebSocket, code: Close, reason: str) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
         async with asyncio.timeout(1):
-            await websocket.close(code, reason[:100])
+            # A reason may quote the client, in any script; cut where it fits.
+            await websocket.close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))

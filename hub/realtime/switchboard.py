@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from hub.errors import HubError
 from hub.logs import get_logger
 from hub.realtime import frames
 from hub.realtime.connection import Connection, Stage
@@ -151,9 +152,7 @@ class Switchboard:
                 case TopicChanged():
                     self._deliver_state(push)
                 case AccessEnded():
-                    for connection in list(self._people.get(push.person, ())):
-                        if push.session in (None, connection.listener.session):
-                            connection.close(Close.SESSION_ENDED)
+                    self._end_access(push)
 
     def _deliver_event(self, push: InboxMoved) -> None:
         listening = self._people.get(push.person)
@@ -164,6 +163,12 @@ class Switchboard:
             if connection.listener.tenant == push.tenant and not connection.offer(push.seq, push.unread, text):
                 self.catch_up(connection)
 
+    def _end_access(self, push: AccessEnded) -> None:
+        for connection in self._people.get(push.person, ()):
+            listener = connection.listener
+            if listener.tenant == push.tenant and push.session in (None, listener.session):
+                connection.close(Close.SESSION_ENDED)
+
     def _deliver_state(self, push: TopicChanged) -> None:
         text = encode(frames.state(push))
         for connection in self._tenants.get(push.tenant, ()):
@@ -171,8 +176,11 @@ class Switchboard:
                 connection.topic_changed(push.topic, push.version, text)
 
     async def watch(self, connection: Connection, topic: str) -> None:
-        """Begin telling a connection about a shared view, with the version it has now."""
-        connection.topics.setdefault(topic, -1)
+        """Begin telling a connection about a shared view, with the version it has now.
+
+        When the database is away that raises, but the next look at it tells the version.
+        """
+        connection.topics[topic] = -1
         key = (connection.listener.tenant, topic)
         version = (await self._ledger.versions([key])).get(key, 0)
         self._deliver_state(TopicChanged(*key, version))
@@ -186,18 +194,19 @@ class Switchboard:
         try:
             async with self._slots:
                 for _ in range(MOST_READS):
-                    if await self.resume(connection, connection.epoch, connection.begin_reading()):
+                    await self.resume(connection, connection.epoch, connection.begin_reading())
+                    if connection.stage is not Stage.BEHIND:
                         return
+        except HubError as error:
+            # The database is away; the next look at it starts this again.
+            log.warning("could not catch up", error=type(error).__name__)
         except Exception:
-            # The database may be away; the next look at it starts this again.
             log.warning("could not catch up", exc_info=True)
         finally:
             self._catching_up.pop(connection, None)
 
-    async def resume(
-        self, connection: Connection, epoch: str | None, since: int | None, greeting: Callable[[Gap], str] | None = None
-    ) -> bool:
-        """Bring a connection to the head from `since`; False when it has to be read again."""
+    async def resume(self, connection: Connection, epoch: str | None, since: int | None) -> Gap:
+        """Bring a connection to the head from `since`; it is behind again when more came meanwhile."""
         missed = await self._ledger.missed(connection.listener.tenant, connection.listener.person, epoch, since)
         head = missed.head
         frame = (
@@ -205,8 +214,8 @@ class Switchboard:
             if missed.reset
             else frames.fill(missed.since, head.seq, head.unread, missed.items)
         )
-        first = [greeting(missed)] if greeting else []
-        return connection.caught_up(head.seq, head.unread, head.epoch, *first, encode(frame))
+        connection.caught_up(head.seq, head.unread, head.epoch, encode(frame))
+        return missed
 
     def look_soon(self) -> None:
         """Look at Postgres now rather than at the next turn: something may have been missed."""
@@ -230,6 +239,8 @@ class Switchboard:
     async def look_at_access(self) -> None:
         """Close the connections whose right to listen has ended, however it did."""
         connections = {connection.id: connection for each in self._people.values() for connection in each}
+        if not connections:
+            return
         for connection_id, code in (await self._ledger.lapsed(connections.values())).items():
             connections[connection_id].close(code)
 
@@ -242,12 +253,6 @@ class Switchboard:
                 if connection.stage in (Stage.LIVE, Stage.BEHIND):
                     beat = frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, now)
                     connection.send(encode(beat))
-
-    def close_all(self, code: Close) -> None:
-        """End every connection."""
-        for each in self._people.values():
-            for connection in each:
-                connection.close(code)
 
     async def run(self) -> None:
         """Look, check access and beat until cancelled; a database that is away is asked again at the next turn."""
@@ -265,10 +270,14 @@ class Switchboard:
     ) -> None:
         sooner = sooner or asyncio.Event()
         while True:
+            # Not wait_for: in Python 3.11 it may swallow a cancellation, and this would go on for ever.
             with suppress(TimeoutError):
-                await asyncio.wait_for(sooner.wait(), every)
+                async with asyncio.timeout(every):
+                    await sooner.wait()
             sooner.clear()
             try:
                 await act()
+            except HubError as error:
+                log.warning("turn failed, trying again", turn=act.__name__, error=type(error).__name__)
             except Exception:
-                log.warning("turn failed, trying again", turn=getattr(act, "__name__", ""), exc_info=True)
+                log.warning("turn failed, trying again", turn=act.__name__, exc_info=True)

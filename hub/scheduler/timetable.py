@@ -10,11 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from hub import idempotency
+from hub.logs import get_logger
 from hub.people import sessions, sign_in
 from hub.people.tenants import all_tenants
 from hub.scheduler.tables import Sweep
 from hub.wiring import House
 from hub.work import SYSTEM
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,19 @@ TIMETABLE = (Recurring("forget_old_proofs", timedelta(minutes=10), forget_old_pr
 
 
 async def run_due(house: House, timetable: tuple[Recurring, ...] = TIMETABLE) -> list[str]:
-    """Run what is due; each is claimed first, so that two workers never do the same turn. Returns their names."""
-    return [recurring.name for recurring in timetable if await _run_if_due(house, recurring)]
+    """Run what is due; each is claimed first, so that two workers never do the same turn. Returns their names.
+
+    One that fails keeps no other one from running, and is tried again at its next turn.
+    """
+    return [recurring.name for recurring in timetable if await _run_safely(house, recurring)]
+
+
+async def _run_safely(house: House, recurring: Recurring) -> bool:
+    try:
+        return await _run_if_due(house, recurring)
+    except Exception:
+        log.warning("sweep failed", sweep=recurring.name, exc_info=True)
+        return False
 
 
 async def _run_if_due(house: House, recurring: Recurring) -> bool:

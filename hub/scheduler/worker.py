@@ -9,10 +9,10 @@ from contextlib import suppress
 from datetime import UTC
 
 from arq import Worker, cron
+from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from hub import queue
-from hub.errors import HubError
 from hub.logs import get_logger
 from hub.scheduler.jobs import tick
 from hub.scheduler.timetable import run_due
@@ -43,7 +43,7 @@ async def work_forever(house: House) -> None:
             await _with_redis(house)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("worker: Redis is away, ticking without it", error=type(error).__name__)
-        await _tick_alone(house)
+        await run_due(house)
         await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
 
 
@@ -61,18 +61,25 @@ async def _with_redis(house: House) -> None:
         poll_delay=0.5,
         max_jobs=20,
         job_timeout=JOB_TIMEOUT_S,
-        job_completion_wait=FINISH_WITHIN_S,
         keep_result=0,
         timezone=UTC,
     )
     try:
         await worker.async_run()
     finally:
-        await worker.close()
+        await _end(worker, redis)
 
 
-async def _tick_alone(house: House) -> None:
-    try:
-        await run_due(house)
-    except HubError as error:
-        log.warning("worker: nothing done this turn", error=error.code)
+async def _end(worker: Worker, redis: ArqRedis) -> None:
+    """Let the jobs under way finish, and give the connections back.
+
+    arq's own `close` cancels jobs, and raises whatever Redis says: instead of the cancellation that stops this process.
+    """
+    jobs = list(worker.tasks.values())
+    if jobs:
+        _, late = await asyncio.wait(jobs, timeout=FINISH_WITHIN_S)
+        for job in late:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+    with suppress(RedisError, OSError, TimeoutError):
+        await redis.aclose(close_connection_pool=True)
