@@ -3,39 +3,28 @@
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.local import cluster, postmaster
 from hub.local.binaries import postgres_programs, postgres_version
-from hub.local.children import Child, Owner, Pause, spawn, stop
+from hub.local.children import Owner, spawn, stop
 from hub.local.errors import StartError
-from hub.local.folder import new_password, secret, socket_folder
-from hub.local.logfiles import last_words
+from hub.local.folder import socket_folder
 from hub.local.owner import ELSEWHERE, owner_of, programs_for, settle
 from hub.local.ports import free_port
-
-START_WITHIN = 90.0
-TRIES = 5
+from hub.local.server import Server
 
 
 @dataclass
-class Postgres:
-    """One server with its data under `home`; `options` are settings as in postgresql.conf."""
+class Postgres(Server):
+    """One PostgreSQL; `options` are settings as in postgresql.conf."""
 
-    home: Path
-    log: Path
-    options: Mapping[str, str] = field(default_factory=dict)
+    name = "PostgreSQL"
+
     durable: bool = True
-    pause: Pause = time.sleep
     elsewhere: Path = ELSEWHERE
-    name: str = "PostgreSQL"
-    port: int = field(default=0, init=False)
-    _child: Child | None = field(default=None, init=False)
     _owner: Owner | None = field(default=None, init=False)
-    _sockets: Path = field(default=Path("/nowhere"), init=False)
     _programs: Path = field(default=Path(), init=False)
 
     @property
@@ -43,14 +32,9 @@ class Postgres:
         """The cluster."""
         return self.home / "data"
 
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        return self._child.pid if self._child else 0
-
     def url(self, database: str) -> str:
         """The address of a database of this server."""
-        return f"postgresql://{cluster.USER}:{self._password()}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{cluster.USER}:{self.password()}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> None:
         """Make the cluster if there is none; refuse one that is not ours to run."""
@@ -63,7 +47,7 @@ class Postgres:
             cluster.make(
                 self.data,
                 programs=self._programs,
-                password=self._password(),
+                password=self.password(),
                 owner=self._owner,
                 durable=self.durable,
                 log=self.log,
@@ -87,38 +71,10 @@ class Postgres:
             owner=self._owner,
         )
 
-    def wait(self) -> None:
-        """Wait until it answers. Right after one was killed, the first tries may find its memory held."""
-        deadline = time.monotonic() + START_WITHIN
-        for _ in range(TRIES):
-            if self._is_ready(deadline):
-                return
-            if self.exit_code() is None:
-                break
-            self.pause(0.3)
-            self.launch()
-        self.stop()
-        raise StartError(f"PostgreSQL does not start: {last_words(self.log)} ({self.log})")
-
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        if self._child is None:
-            self.prepare()
-        self.launch()
-        self.wait()
-
-    def exit_code(self) -> int | None:
-        """How it ended, or None while it runs."""
-        return self._child.poll() if self._child else None
-
     def stop(self) -> None:
         """Stop it, letting go of whoever is connected."""
         stop(self._child, *postmaster.STOP)
         shutil.rmtree(self._sockets, ignore_errors=True)
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        stop(self._child)
 
     def ensure_database(self, name: str) -> None:
         """Make the database unless it is there."""
@@ -134,7 +90,7 @@ class Postgres:
         done = subprocess.run(
             [self._programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", *address],
             input=script,
-            env={**cluster.environment(), "PGPASSWORD": self._password(), "PGCONNECT_TIMEOUT": "10"},
+            env={**cluster.environment(), "PGPASSWORD": self.password(), "PGCONNECT_TIMEOUT": "10"},
             capture_output=True,
             text=True,
             check=False,
@@ -142,16 +98,10 @@ class Postgres:
         if done.returncode:
             raise StartError(f"PostgreSQL refuses: {done.stderr.strip()}")
 
-    def _is_ready(self, deadline: float) -> bool:
-        while self.exit_code() is None and time.monotonic() < deadline:
-            found = postmaster.read(self.data)
-            if found and found.ready and found.pid == self.pid:
-                return True
-            self.pause(0.01)
-        return False
-
-    def _password(self) -> str:
-        return secret(self.home / "password", new_password)
+    def answers(self) -> bool:
+        """Whether the server that was launched is ready."""
+        found = postmaster.read(self.data)
+        return found is not None and found.ready and found.pid == self.pid
 
     def _addresses(self) -> dict[str, str]:
         return {

@@ -15,8 +15,11 @@ from hub.local.restarts import LIMIT, next_try
 class Service(Protocol):
     """A child that is to run all the time."""
 
-    name: str
     log: Path
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
 
     def start(self) -> None:
         """Start it, or start it again."""

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from hub.local.errors import StartError
-from hub.local.valkey import Valkey, answers, render
+from hub.local.valkey import Valkey, render, takes_password
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_it_is_closed_to_others_and_never_evicts(server: Valkey) -> None:
     server.start()
     assert (server.home / "valkey.conf").stat().st_mode & 0o777 == 0o600
     assert (server.home / "password").stat().st_mode & 0o777 == 0o600
-    assert not answers(server.port, "guessed")
+    assert not takes_password(server.port, "guessed")
     with redis.Redis(port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     with redis.Redis.from_url(server.url()) as client:
