@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: start test check lock
+.PHONY: start test check bench lock
 
 # The supervisor stops when make does, however make ends.
 start: export HUB_STOP_WITH_PARENT = 1
@@ -21,6 +21,10 @@ check: .venv/test
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+# Measures the live path: `make bench BENCH="--connections 2000"` passes options on.
+bench: .venv/local
+	@$(BIN)/python -m bench.live $(BENCH)
 
 # Pins what pyproject.toml asks for: `make lock UPGRADE=--upgrade` takes the newest that fit.
 lock: .venv/made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import uvicorn
@@ -51,6 +52,18 @@ def configure(app: ASGIApp) -> uvicorn.Config:
     )
 
 
+def spare_the_collector() -> None:
+    """Keep what was built at start, and lives for ever, out of garbage collection, and collect less often.
+
+    A full collection over thousands of connections stops all of them for a quarter of a second (measured at 1,000);
+    almost everything here is freed by its reference count anyway.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 1000)
+
+
 def serve(app: ASGIApp, host: str, port: int) -> None:
     """Serve until told to stop."""
+    spare_the_collector()
     uvicorn.Server(configure(app)).run(sockets=[bind(host, port)])

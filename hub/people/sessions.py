@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ARRAY, Uuid, any_, delete, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from hub import audit
@@ -123,7 +123,7 @@ async def still_open(
 ) -> set[uuid.UUID]:
     """Which of these sessions, of any tenant, still count."""
     query = select(StaffSession.id).where(
-        StaffSession.id.in_(sessions),
+        StaffSession.id == any_(literal(list(sessions), ARRAY(Uuid))),
         StaffSession.ended_at.is_(None),
         StaffSession.expires_at > now,
         StaffSession.last_used_at > now - idle,

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, Uuid, any_, func, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -104,7 +104,7 @@ async def active_staff_in_role(session: AsyncSession, role: Role) -> list[Staff]
 
 async def still_active(watch: AsyncConnection, people: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these people, of any tenant, still have access."""
-    query = select(Staff.id).where(Staff.id.in_(people), Staff.active)
+    query = select(Staff.id).where(Staff.id == any_(literal(list(people), ARRAY(Uuid))), Staff.active)
     return set((await watch.execute(query)).scalars())
 
 

@@ -15,7 +15,7 @@ import ssl
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -208,7 +208,7 @@ def _plain(push: Push) -> dict[str, Any]:
             return value.hex
         return value.isoformat() if isinstance(value, datetime) else value
 
-    return {name: plain(value) for name, value in asdict(push).items()}
+    return {each.name: plain(getattr(push, each.name)) for each in fields(push)}
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
