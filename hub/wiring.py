@@ -51,7 +51,7 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
     database = Database(settings.database_url.get_secret_value(), process)
     bus = Bus(settings.redis_url.get_secret_value(), keys)
     idle = timedelta(minutes=settings.idle_minutes)
-    switchboard = Switchboard(ledger_of(database, clock, idle), clock, bus.interest)
+    switchboard = Switchboard(ledger_of(database, clock, idle), clock, bus.interest, lambda: bus.is_listening)
 
     async def announce(pushes: list[Push]) -> None:
         # Those connected here hear at once; Redis carries it to the other processes.

@@ -155,6 +155,11 @@ class Bus:
                 await self._redis.publish(self._echo, b"")
             await asyncio.sleep(self._echo_every)
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether what other processes publish is heard here, as far as can be told."""
+        return self._writer is not None
+
     async def ping(self) -> None:
         """Raise what the driver raises when Redis does not answer."""
         await self._redis.ping()

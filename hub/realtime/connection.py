@@ -6,6 +6,7 @@ Nobody who has news for it ever waits for it: `offer` only queues. Its own write
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ MOST_QUEUED_CHARACTERS = 256 * 1024
 # Rows read from the database are not counted above: they may fill a queue by themselves, and dropping them would only
 # have them read again. But a client that takes none of them does not get them for ever.
 MOST_READINGS_QUEUED = 4
+
+
+_numbers = itertools.count()
 
 
 class Stage(Enum):
@@ -57,6 +61,7 @@ class Connection:
         "epoch",
         "id",
         "listener",
+        "number",
         "sent",
         "stage",
         "topics",
@@ -65,6 +70,7 @@ class Connection:
 
     def __init__(self, listener: Listener) -> None:
         self.id = uuid.uuid4().hex[:12]
+        self.number = next(_numbers)
         self.listener = listener
         self.stage = Stage.READING
         self.epoch: str | None = None

@@ -33,6 +33,8 @@ class Limits:
     frames_per_second: int = 20
     frames_at_once: int = 40
     most_connections: int = 50
+    # Each takes a connection to Postgres for some milliseconds; in a storm of clients, pages want one too.
+    greeted_at_once: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class LiveSocket:
         self._door = door
         self._clock = clock
         self._limits = limits
+        self._greeting = asyncio.Semaphore(limits.greeted_at_once)
 
     async def __call__(self, websocket: WebSocket) -> None:
         """Serve one connection until it ends."""
@@ -98,8 +101,11 @@ class LiveSocket:
         self._switchboard.add(connection)
         try:
             epoch, seq = (hello.cursor.epoch, hello.cursor.seq) if hello.cursor else (None, None)
-            gap = await self._switchboard.resume(connection, epoch, seq)
+            async with self._greeting:
+                gap = await self._switchboard.resume(connection, epoch, seq)
             self._switchboard.catch_up(connection)
+            # It may hold a token of some length, for as long as the connection lasts.
+            del hello
             await self._talk(websocket, connection, self._welcome(connection, gap))
         finally:
             self._switchboard.remove(connection)
@@ -114,7 +120,8 @@ class LiveSocket:
             raise EndConnection(Close.OUT_OF_ORDER, "the first frame is hello")
         if frame.v != frames.VERSION:
             raise EndConnection(Close.UNSUPPORTED_VERSION, f"this hub speaks version {frames.VERSION}")
-        listener = await self._recognise(websocket, frame.token)
+        async with self._greeting:
+            listener = await self._recognise(websocket, frame.token)
         most = self._limits.most_connections
         if self._switchboard.connections_of(listener.person) >= most:
             raise EndConnection(Close.TOO_MANY_CONNECTIONS, f"a person has at most {most} connections")

@@ -27,6 +27,7 @@ log = get_logger(__name__)
 LOOK_EVERY_S = 2.0
 ACCESS_LOOK_EVERY_S = 20.0
 MOST_CATCHING_UP = 8
+HEARTBEAT_TURNS = 60
 # An event may slip in at each reading; whoever is still behind then is taken up by the next look.
 MOST_READS = 3
 
@@ -97,6 +98,7 @@ class Switchboard:
         ledger: Ledger,
         clock: Callable[[], datetime],
         interest: Callable[[uuid.UUID, bool], None] = lambda _tenant, _on: None,
+        hears_others: Callable[[], bool] = lambda: True,
         look_every: float = LOOK_EVERY_S,
         access_look_every: float = ACCESS_LOOK_EVERY_S,
         heartbeat_every: float = frames.HEARTBEAT_S,
@@ -111,8 +113,12 @@ class Switchboard:
         self._tenants: dict[uuid.UUID, set[Connection]] = defaultdict(set)
         self._catching_up: dict[Connection, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(MOST_CATCHING_UP)
+        self._hears_others = hears_others
         self._look_now = asyncio.Event()
+        self._looking_in_earnest = False
+        self._heads_before: dict[uuid.UUID, int] = {}
         self._beats = 0
+        self._turn = 0
 
     def __len__(self) -> int:
         return sum(len(connections) for connections in self._people.values())
@@ -219,16 +225,24 @@ class Switchboard:
 
     def look_soon(self) -> None:
         """Look at Postgres now rather than at the next turn: something may have been missed."""
+        self._looking_in_earnest = True
         self._look_now.set()
 
     async def look(self) -> None:
-        """Ask Postgres where everybody connected here stands, and catch up whoever is behind."""
+        """Ask Postgres where everybody connected here stands, and catch up whoever is behind.
+
+        What was committed since the look before is probably on its way: it counts as missed only at the next look,
+        unless there is a reason to think that it will not come.
+        """
         if not self._people:
             return
+        certain, self._looking_in_earnest = self._looking_in_earnest or not self._hears_others(), False
         heads = await self._ledger.heads(list(self._people))
+        before, self._heads_before = self._heads_before, {person: head.seq for person, head in heads.items()}
         for person, head in heads.items():
+            due = head.seq if certain else min(head.seq, before.get(person, 0))
             for connection in self._people.get(person, ()):
-                if connection.stage is Stage.LIVE and (connection.sent < head.seq or connection.epoch != head.epoch):
+                if connection.stage is Stage.LIVE and (connection.sent < due or connection.epoch != head.epoch):
                     connection.stage = Stage.BEHIND
                 self.catch_up(connection)
         watched = {(c.listener.tenant, topic) for each in self._tenants.values() for c in each for topic in c.topics}
@@ -244,12 +258,14 @@ class Switchboard:
         for connection_id, code in (await self._ledger.lapsed(connections.values())).items():
             connections[connection_id].close(code)
 
-    def beat(self) -> None:
-        """Send everybody a heartbeat."""
+    def beat(self, turn: int = 0, turns: int = 1) -> None:
+        """Send a heartbeat to everybody, or to those whose turn it is: all at once would stop everything else."""
         self._beats += 1
         now = self._clock()
         for each in self._people.values():
             for connection in each:
+                if connection.number % turns != turn:
+                    continue
                 if connection.stage in (Stage.LIVE, Stage.BEHIND):
                     beat = frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, now)
                     connection.send(encode(beat))
@@ -259,11 +275,12 @@ class Switchboard:
         await asyncio.gather(
             self._repeat(self._look_every, self.look, self._look_now),
             self._repeat(self._access_look_every, self.look_at_access),
-            self._repeat(self._heartbeat_every, self._beat),
+            self._repeat(self._heartbeat_every / HEARTBEAT_TURNS, self._beat),
         )
 
     async def _beat(self) -> None:
-        self.beat()
+        self._turn = (self._turn + 1) % HEARTBEAT_TURNS
+        self.beat(self._turn, HEARTBEAT_TURNS)
 
     async def _repeat(
         self, every: float, act: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None

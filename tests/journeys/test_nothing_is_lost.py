@@ -1,156 +1,333 @@
-"""Whatever breaks in between, every client ends with every notification once, in order, and the right badge."""
+"""Bad days, with real processes: whatever dies, every client ends with everything, once and in order."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
-from collections import defaultdict
-from collections.abc import AsyncIterator
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
-import redis
-from sqlalchemy import func, select
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from websockets.exceptions import WebSocketException
 
-from hub.inbox.marks import mark
-from hub.inbox.tables import Notification
+from hub.local.ports import free_port
 from hub.migrate import migrate
 from hub.people.tables import Staff
+from hub.settings import Settings
 from hub.wiring import House, build
-from hub.work import Actor
-from tests.factories import Clinic, add_clinicians, open_clinic, tell
-from tests.journeys.processes import Listener, free_port, listening, settings_for, signed_in_cookie, until, web_process
+from tests.conftest import HUB_KEYS
+from tests.factories import add_clinicians, make_key, open_clinic, tell
+from tests.inbox.conftest import head_of, rows_of
+from tests.live_client import Inbox, LiveClient, open_live
+from tests.realtime.conftest import cookie_for, eventually
 from tests.servers import fresh_database, own_postgres, own_valkey
 
+CLIENTS = 20
 NOTIFICATIONS = 200
-PEOPLE = 20
+
+Disaster = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Web:
+    """A web process of its own: `python -m hub web`."""
+
+    settings: Settings
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.settings.public_url
+
+    @property
+    def live_url(self) -> str:
+        """Where its WebSocket is."""
+        return self.url.replace("http", "ws", 1) + "/live"
+
+    async def start(self) -> None:
+        """Start it, without waiting for it."""
+        settings = self.settings
+        environment = {
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "REDIS_URL": settings.redis_url.get_secret_value(),
+            "HUB_KEYS": settings.hub_keys.get_secret_value(),
+            "PUBLIC_URL": settings.public_url,
+            "PORT": str(settings.port),
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hub", "web"], env=os.environ | environment, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        async with asyncio.timeout(30), httpx.AsyncClient(base_url=self.url) as client:
+            while True:
+                try:
+                    if (await client.get("/health/live")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        self.stop(signal.SIGKILL)
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """End it, if it runs."""
+        if self.process is not None:
+            self.process.send_signal(by)
+            self.process.wait(20)
+            self.process = None
+
+    def faults(self) -> list[str]:
+        """What it wrote that it never should."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if "Traceback" in line or '"level": "error"' in line or "exception" in line]
 
 
 @asynccontextmanager
-async def another_process(database_url: str, redis_url: str) -> AsyncIterator[House]:
-    """A house that has nobody connected to it: what it does reaches people through Redis, or through Postgres."""
-    async with build(settings_for(database_url, redis_url, free_port()), "another process") as house:
-        yield house
+async def run_web(settings: Settings, log: Path) -> AsyncIterator[Web]:
+    """A web process that answers; at the end it must not have written of any fault."""
+    port = free_port()
+    web = Web(settings.model_copy(update={"port": port, "public_url": f"http://127.0.0.1:{port}"}), log)
+    await web.start()
+    try:
+        await web.ready()
+        yield web
+    finally:
+        web.stop()
+    assert web.faults() == []
 
 
-async def test_clients_end_with_everything_though_web_is_killed_and_valkey_flushed_and_restarted() -> None:
-    dice = random.Random(7)
-    with own_valkey() as valkey:
-        async with (
-            fresh_database() as database_url,
-            another_process(database_url, valkey.url()) as house,
-            web_process(settings_for(database_url, valkey.url(), free_port())) as web,
-        ):
-            clinic = await open_clinic(house)
-            people = await add_clinicians(house, clinic, PEOPLE)
-            async with listening(house, clinic.id, web.url, people) as listeners:
-                told: dict[str, list[str]] = defaultdict(list)
-                for number in range(NOTIFICATIONS):
-                    if number in (NOTIFICATIONS // 4, NOTIFICATIONS * 3 // 4):
-                        await web.kill()
-                    if number in (NOTIFICATIONS // 4 + 20, NOTIFICATIONS * 3 // 4 + 20):
-                        await web.start()
-                    if number == NOTIFICATIONS // 2:
-                        redis.Redis.from_url(valkey.url()).flushall()
-                        valkey.kill()
-                    if number == NOTIFICATIONS // 2 + 20:
-                        valkey.start()
-                    person = dice.choice(people)
-                    await tell(house, clinic, person, title=f"number {number}")
-                    told[str(person.id)].append(f"number {number}")
-                    if dice.random() < 0.2:
-                        await read_newest(house, clinic, person)
-                for listener in listeners:
-                    await ends_with_everything(house, clinic, listener, told[str(listener.person.id)])
-                assert all(listener.times_connected > 1 for listener in listeners)
+def settings_for(database_url: str, redis_url: str) -> Settings:
+    return Settings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), hub_keys=SecretStr(HUB_KEYS))
 
 
-async def read_newest(house: House, clinic: Clinic, person: Staff) -> None:
-    """The person reads their newest notification, elsewhere."""
-    async with house.open_work(clinic.id, Actor("staff", person.id)) as work:
-        newest = select(Notification.id).where(Notification.person_id == person.id).order_by(Notification.number.desc())
-        await mark(work, person.id, [(await work.session.execute(newest.limit(1))).scalar_one()], "read")
+class Tab:
+    """A client that comes back by itself, and now and then reads what it was shown."""
+
+    def __init__(self, web: Web, person: Staff, cookie: str) -> None:
+        self.web = web
+        self.person = person
+        self.cookie = cookie
+        self.inbox = Inbox()
+        self.visits = 0
+        self.unanswered: set[str | None] = set()
+
+    async def stay(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                async with open_live(self.web.live_url, self.cookie, inbox=self.inbox) as live:
+                    await self._listen(live)
+            except (OSError, WebSocketException, TimeoutError):
+                await asyncio.sleep(random.uniform(0, 0.3))
+
+    async def _listen(self, live: LiveClient) -> None:
+        await live.hear_until("welcome")
+        self.visits += 1
+        self.unanswered = set()
+        while True:
+            frame = await live.hear(timeout=35)
+            self.unanswered.discard(frame.get("nonce"))
+            if self.inbox.shown and (frame["t"] == "fill" or frame.get("seq", 1) % 20 == 0):
+                nonce = uuid.uuid4().hex
+                self.unanswered.add(nonce)
+                await live.say(t="read", ids=[self.inbox.shown[-1]], nonce=nonce)
 
 
-async def ends_with_everything(house: House, clinic: Clinic, listener: Listener, told: list[str]) -> None:
-    """The client shows every notification once, in order, as it is in the database, and its badge is the count."""
-    async with house.database.of_tenant(clinic.id) as session:
-        mine = select(Notification).where(Notification.person_id == listener.person.id)
-        rows = list((await session.execute(mine.order_by(Notification.number))).scalars())
-        unread = select(func.count()).select_from(mine.where(Notification.read_at.is_(None)).subquery())
-        badge = (await session.execute(unread)).scalar_one()
-    inbox = listener.inbox
-    head = max((row.seq for row in rows), default=0)
-    await until(lambda: inbox.cursor == head)
-    assert [row.title for row in rows] == told
-    assert inbox.titles == told
-    assert inbox.shown == [str(row.id) for row in rows]
-    assert {each["id"]: each["seq"] for each in inbox.rows.values()} == {str(row.id): row.seq for row in rows}
-    assert {each["id"] for each in inbox.rows.values() if each["read_at"] is None} == {
-        str(row.id) for row in rows if row.read_at is None
+@asynccontextmanager
+async def tabs_of(house: House, web: Web, people: list[Staff]) -> AsyncIterator[list[Tab]]:
+    """A tab for each of these people, all of them up to date to begin with."""
+    tabs = [Tab(web, person, await cookie_for(house, person)) for person in people]
+    staying = [asyncio.create_task(tab.stay()) for tab in tabs]
+    try:
+        await eventually(lambda: all(tab.inbox.cursor is not None for tab in tabs), within=20)
+        yield tabs
+    finally:
+        for task in staying:
+            task.cancel()
+        await asyncio.wait(staying)
+
+
+async def check_nothing_is_lost(house: House, tab: Tab) -> None:
+    """The tab showed every notification once and in order, and its count is that of the rows."""
+    stored = await rows_of(house, tab.person)
+    assert [str(row.id) for row in stored] == tab.inbox.shown
+    assert {each: (row["seq"], row["read_at"] is None) for each, row in tab.inbox.rows.items()} == {
+        str(row.id): (row.seq, row.read_at is None) for row in stored
     }
-    assert inbox.unread == badge
+    assert (tab.inbox.cursor, tab.inbox.unread) == await head_of(house, tab.person)
+    assert tab.inbox.resets == 1
 
 
-async def test_without_redis_notifications_of_another_process_still_arrive_and_pages_work() -> None:
+async def test_every_client_gets_everything_once_while_web_and_valkey_die(tmp_path: Path) -> None:
     with own_valkey() as valkey:
-        async with (
-            fresh_database() as database_url,
-            another_process(database_url, valkey.url()) as house,
-            web_process(settings_for(database_url, valkey.url(), free_port())) as web,
-        ):
-            clinic = await open_clinic(house)
-            async with listening(house, clinic.id, web.url, [clinic.omar]) as (omar,):
-                valkey.kill()
-                await tell(house, clinic, clinic.omar, title="without Redis")
-                await until(lambda: omar.inbox.titles == ["without Redis"], timeout=6)
-                assert omar.times_connected == 1
-                async with httpx.AsyncClient(base_url=web.url, headers={"cookie": omar.cookie}) as client:
-                    page = await client.get("/console/notifications")
-                    assert page.status_code == 200
-                    assert "without Redis" in page.text
-                    assert (await client.get("/health/ready")).json()["redis"] == "down"
-                valkey.start()
-                await tell(house, clinic, clinic.omar, title="with it again")
-                await until(lambda: omar.inbox.titles == ["without Redis", "with it again"])
-                assert len(omar.inbox.shown) == 2
+        async with fresh_database() as database_url:
+            settings = settings_for(database_url, valkey.url())
+            async with build(settings, "elsewhere") as house, run_web(settings, tmp_path / "web.log") as web:
+                clinic = await open_clinic(house)
+                people = await add_clinicians(house, clinic, CLIENTS)
+
+                async def flush() -> None:
+                    async with Redis.from_url(valkey.url()) as client:
+                        await client.flushall()
+
+                async def kill_valkey() -> None:
+                    valkey.kill()
+
+                async def start_valkey() -> None:
+                    valkey.start()
+
+                disasters: dict[int, Disaster] = {
+                    30: web.kill,
+                    60: flush,
+                    70: kill_valkey,
+                    80: web.start,
+                    100: start_valkey,
+                    110: web.ready,
+                    130: kill_valkey,
+                    140: start_valkey,
+                    150: web.kill,
+                    160: flush,
+                    170: web.start,
+                }
+                async with tabs_of(house, web, people) as tabs:
+                    for index in range(NOTIFICATIONS):
+                        if disaster := disasters.get(index):
+                            await disaster()
+                        await tell(house, clinic, *people, title=f"Number {index}")
+                    for tab in tabs:
+                        await _until_level(house, tab)
+                        await check_nothing_is_lost(house, tab)
+                        assert len(tab.inbox.shown) == NOTIFICATIONS
+                        assert tab.inbox.unread < NOTIFICATIONS
+                        assert tab.visits >= 2
 
 
-async def test_while_postgres_is_away_sockets_stay_and_catch_up_when_it_is_back() -> None:
-    with own_postgres() as postgres, own_valkey() as valkey:
-        postgres.ensure_database("hub")
-        await migrate(postgres.url("hub"))
-        async with (
-            another_process(postgres.url("hub"), valkey.url()) as house,
-            web_process(settings_for(postgres.url("hub"), valkey.url(), free_port())) as web,
-        ):
-            clinic = await open_clinic(house)
-            async with listening(house, clinic.id, web.url, [clinic.omar]) as (omar,):
-                postgres.stop()
-                async with httpx.AsyncClient(base_url=web.url, headers={"cookie": omar.cookie}) as client:
-                    refused = await client.get("/api/v1/notifications")
-                    assert refused.status_code == 503
-                    assert refused.headers["content-type"] == "application/problem+json"
-                    assert refused.headers["retry-after"] == "5"
-                    assert (await client.get("/console/notifications")).status_code == 503
-                    assert (await client.get("/health/live")).status_code == 200
-                    assert (await client.get("/health/ready")).status_code == 503
-                postgres.start()
-                await tell(house, clinic, clinic.omar, title="back again")
-                await until(lambda: omar.inbox.titles == ["back again"], timeout=20)
-                assert omar.times_connected == 1
-
-
-async def test_what_one_web_process_does_reaches_the_clients_of_another(database_url: str, redis_url: str) -> None:
+async def test_what_happens_in_one_process_is_heard_in_the_other(settings: Settings, tmp_path: Path) -> None:
     async with (
-        another_process(database_url, redis_url) as house,
-        web_process(settings_for(database_url, redis_url, free_port())) as here,
-        web_process(settings_for(database_url, redis_url, free_port())) as there,
+        build(settings, "elsewhere") as house,
+        run_web(settings, tmp_path / "one.log") as one,
+        run_web(settings, tmp_path / "other.log") as other,
     ):
         clinic = await open_clinic(house)
-        async with listening(house, clinic.id, here.url, [clinic.omar]) as (omar,):
-            await tell(house, clinic, clinic.omar, title="read me elsewhere")
-            await until(lambda: omar.inbox.unread == 1)
-            headers = {"cookie": await signed_in_cookie(house, clinic.id, clinic.omar), "origin": there.url}
-            async with httpx.AsyncClient(base_url=there.url, headers=headers) as client:
-                assert (await client.post("/api/v1/notifications/read-all", json={})).json()["unread"] == 0
-            await until(lambda: omar.inbox.unread == 0, timeout=1)
+        cookie = await cookie_for(house, clinic.omar)
+        async with (
+            httpx.AsyncClient(headers={"authorization": f"Bearer {await make_key(house, clinic)}"}) as client,
+            open_live(one.live_url, cookie) as here,
+            open_live(other.live_url, cookie) as there,
+        ):
+            for tab in (here, there):
+                await tab.hear_until("snap")
+            body = {"to": {"people": [str(clinic.omar.id)]}, "title": "Sara is here"}
+            assert (await client.post(f"{one.url}/api/v1/notifications", json=body)).status_code == 201
+            # An event, not rows read by a look: it came over Valkey.
+            for tab in (here, there):
+                assert (await tab.hear())["t"] == "ev"
+                assert tab.inbox.titles == ["Sara is here"]
+            await there.say(t="read_all", upto=1, nonce="1")
+            for tab in (here, there):
+                assert (await tab.hear_until("ev"))["read_upto"] == 1
+            async with httpx.AsyncClient(headers={"origin": other.url}) as omar:
+                answer = await omar.post(f"{other.url}/api/v1/me/sign-out-everywhere", headers={"cookie": cookie})
+                assert answer.status_code == 204
+            for tab in (here, there):
+                assert await tab.hear_the_end(timeout=2) == 4151
+
+
+async def test_without_valkey_everything_works_only_later(tmp_path: Path, database_url: str) -> None:
+    with own_valkey() as valkey:
+        settings = settings_for(database_url, valkey.url())
+        async with build(settings, "elsewhere") as house, run_web(settings, tmp_path / "web.log") as web:
+            clinic = await open_clinic(house)
+            cookie = await cookie_for(house, clinic.omar)
+            valkey.stop()
+            headers = {"cookie": cookie, "origin": web.url}
+            async with (
+                httpx.AsyncClient(base_url=web.url, headers=headers) as client,
+                open_live(web.live_url, cookie) as live,
+            ):
+                await live.hear_until("snap")
+                for index in range(3):
+                    (told,) = await tell(house, clinic, clinic.omar, title=f"Number {index}")
+                await live.hear_everything(3)
+                assert live.inbox.titles == ["Number 0", "Number 1", "Number 2"]
+                for page in ("/console/notifications", "/console/account", "/api/v1/notifications"):
+                    assert (await client.get(page)).status_code == 200
+                assert (await client.get("/health/ready")).json()["redis"] == "down"
+                answer = await client.post("/api/v1/notifications/read", json={"ids": [str(told)]})
+                assert answer.json()["unread"] == 2
+                await live.hear_everything(4)
+                valkey.start()
+                await _until_redis_is_up(client)
+                await tell(house, clinic, clinic.omar, title="And on it goes")
+                await live.hear_everything(5)
+
+
+async def test_without_postgres_sockets_stay_and_catch_up(tmp_path: Path, redis_url: str) -> None:
+    with own_postgres() as postgres:
+        url = postgres.url("postgres")
+        await migrate(url)
+        settings = settings_for(url, redis_url)
+        async with build(settings, "elsewhere") as house, run_web(settings, tmp_path / "web.log") as web:
+            clinic = await open_clinic(house)
+            cookie = await cookie_for(house, clinic.omar)
+            async with (
+                httpx.AsyncClient(base_url=web.url, headers={"cookie": cookie, "origin": web.url}) as client,
+                open_live(web.live_url, cookie) as live,
+            ):
+                await live.hear_until("snap")
+                (told,) = await tell(house, clinic, clinic.omar, title="Before")
+                await live.hear_everything(1)
+                postgres.stop()
+                await _check_unavailable(client)
+                await live.say(t="read", ids=[str(told)], nonce="1")
+                assert (await live.hear())["code"] == "unavailable"
+                await live.say(t="watch", topic="arrivals")
+                await live.fill(1)
+                async with open_live(web.live_url, cookie) as late:
+                    assert await late.hear_the_end() == 4103
+                postgres.start()
+                await live.hear_until("fill", timeout=10)
+                await tell(house, clinic, clinic.omar, title="After")
+                await live.hear_everything(2)
+                assert live.inbox.titles == ["Before", "After"]
+                await live.say(t="read", ids=[str(told)], nonce="2")
+                await live.hear_until("ok")
+                assert (await client.get("/api/v1/notifications/count")).json()["unread"] == 1
+
+
+async def _check_unavailable(client: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        answer = await client.get("/api/v1/notifications")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) > 0
+    assert (await client.get("/console/notifications")).status_code == 503
+    assert (await client.get("/health/ready")).status_code == 503
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def _until_level(house: House, tab: Tab) -> None:
+    async with asyncio.timeout(30):
+        while tab.unanswered or tab.inbox.cursor != (await head_of(house, tab.person))[0]:
+            await asyncio.sleep(0.05)
+
+
+async def _until_redis_is_up(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        while (await client.get("/health/ready")).json()["redis"] != "up":
+            await asyncio.sleep(0.05)

@@ -1,0 +1,206 @@
+"""Reading an inbox page by page, and what somebody missed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+import pytest
+
+from hub.errors import NotFound
+from hub.inbox import feed
+from hub.inbox.feed import Filters, Missed, Page
+from hub.inbox.kinds import Kind, Level
+from hub.inbox.notify import Notice, Wording, notify
+from hub.people.tables import Staff
+from hub.wiring import House
+from hub.work import SYSTEM
+from tests.factories import Clinic, tell
+from tests.inbox.conftest import mark
+
+EVERYTHING = Filters()
+
+
+async def page_of(
+    house: House,
+    person: Staff,
+    filters: Filters = EVERYTHING,
+    limit: int = 3,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+) -> Page:
+    async with house.database.at_one_moment(person.tenant_id) as session:
+        return await feed.read_page(session, person.id, filters, limit=limit, before=before, after=after)
+
+
+async def missed_by(house: House, person: Staff, since: int | None, epoch: str = "") -> Missed:
+    async with house.database.at_one_moment(person.tenant_id) as session:
+        epoch = epoch or (await feed.read_head(session, person.id)).epoch
+        return await feed.read_missed(session, person.id, epoch, since)
+
+
+async def tell_words(house: House, clinic: Clinic, *words: Wording, kind: Kind = Kind.SYSTEM) -> list[uuid.UUID]:
+    """Notifications to Omar in one transaction."""
+    async with house.open_work(clinic.id, SYSTEM) as work:
+        return [(await notify(work, [clinic.omar.id], Notice(kind, each)))[0] for each in words]
+
+
+async def tell_count(house: House, clinic: Clinic, count: int) -> list[uuid.UUID]:
+    return await tell_words(house, clinic, *(Wording(f"Number {index + 1}") for index in range(count)))
+
+
+def numbers(page: Page) -> list[int]:
+    return [item.number for item in page.items]
+
+
+async def test_pages_lead_from_the_newest_to_the_oldest_and_back(house: House, clinic: Clinic) -> None:
+    await tell_count(house, clinic, 8)
+    await tell(house, clinic, clinic.huda)
+    down: list[list[int]] = []
+    page = await page_of(house, clinic.omar)
+    assert page.newer is None
+    while True:
+        down.append(numbers(page))
+        if page.older is None:
+            break
+        page = await page_of(house, clinic.omar, before=page.older)
+    assert down == [[8, 7, 6], [5, 4, 3], [2, 1]]
+    up = [numbers(page)]
+    while page.newer is not None:
+        page = await page_of(house, clinic.omar, after=page.newer)
+        up.append(numbers(page))
+    assert up == [[2, 1], [5, 4, 3], [8, 7, 6]]
+
+
+async def test_pages_stay_as_they_are_while_new_ones_arrive(house: House, clinic: Clinic) -> None:
+    await tell_count(house, clinic, 6)
+    newest = await page_of(house, clinic.omar)
+    await tell_count(house, clinic, 4)
+    older = await page_of(house, clinic.omar, before=newest.older)
+    assert numbers(newest) + numbers(older) == [6, 5, 4, 3, 2, 1]
+    assert older.newer == 3
+    back = await page_of(house, clinic.omar, after=older.newer)
+    assert numbers(back) == [6, 5, 4]
+    assert numbers(await page_of(house, clinic.omar, after=back.newer)) == [9, 8, 7]
+
+
+async def test_every_state_has_pages_of_its_own(house: House, clinic: Clinic) -> None:
+    ids = await tell_count(house, clinic, 6)
+    await mark(house, clinic.omar, "read", [ids[0], ids[3]])
+    await mark(house, clinic.omar, "archive", [ids[1], ids[3]])
+    expected: dict[feed.State, list[int]] = {
+        "all": [6, 5, 3, 1],
+        "unread": [6, 5, 3],
+        "read": [1],
+        "archived": [4, 2],
+    }
+    for state, found in expected.items():
+        assert numbers(await page_of(house, clinic.omar, Filters(state), limit=10)) == found
+    first = await page_of(house, clinic.omar, Filters("unread"), limit=2)
+    assert (numbers(first), first.older) == ([6, 5], 5)
+    assert numbers(await page_of(house, clinic.omar, Filters("unread"), limit=2, before=5)) == [3]
+
+
+async def test_kind_and_level_narrow_a_page(house: House, clinic: Clinic) -> None:
+    await tell_words(house, clinic, Wording("a"), Wording("b"), kind=Kind.LICENSE_EXPIRY)
+    await tell_words(house, clinic, Wording("c"))
+    assert numbers(await page_of(house, clinic.omar, Filters(kind=Kind.LICENSE_EXPIRY))) == [2, 1]
+    assert numbers(await page_of(house, clinic.omar, Filters(level=Level.WARNING), limit=1)) == [2]
+    assert numbers(await page_of(house, clinic.omar, Filters(kind=Kind.SYSTEM, level=Level.WARNING))) == []
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("sara", [1]),
+        ("SARA", [1]),
+        ("%", [3]),
+        ("_", [4]),
+        ("100%", [3]),
+        ("a_b", [4]),
+        ("\\", [5]),
+        ("سارة", [2]),
+        ("' OR 1=1 --", []),
+        ("in the body", [1]),
+    ],
+)
+async def test_search_takes_every_character_as_itself(
+    house: House, clinic: Clinic, search: str, found: Sequence[int]
+) -> None:
+    words = [Wording("Sara Doe", "In the body"), Wording("وصول سارة"), Wording("100% done"), Wording("a_b")]
+    await tell_words(house, clinic, *words, Wording("C:\\patients"))
+    assert numbers(await page_of(house, clinic.omar, Filters(search=search))) == found
+
+
+async def test_one_is_shown_to_its_owner_alone(house: House, clinic: Clinic, other_clinic: Clinic) -> None:
+    (own,) = await tell(house, clinic, clinic.omar, title="Own")
+    async with house.database.of_tenant(clinic.id) as session:
+        assert (await feed.read_one(session, clinic.omar.id, own)).title == "Own"
+        with pytest.raises(NotFound):
+            await feed.read_one(session, clinic.huda.id, own)
+    async with house.database.of_tenant(other_clinic.id) as session:
+        with pytest.raises(NotFound):
+            await feed.read_one(session, clinic.omar.id, own)
+
+
+async def test_what_was_missed_comes_in_order_of_change_and_as_it_is_now(house: House, clinic: Clinic) -> None:
+    ids = await tell_count(house, clinic, 4)
+    await mark(house, clinic.omar, "archive", ids[:1])
+    await mark(house, clinic.omar, "read", ids[2:3])
+    missed = await missed_by(house, clinic.omar, 2)
+    assert not missed.reset
+    assert [(row["number"], row["seq"]) for row in missed.items] == [(4, 4), (1, 5), (3, 6)]
+    assert missed.items[1]["archived_at"] is not None
+    assert (missed.head.seq, missed.head.unread, missed.since) == (6, 2, 2)
+    assert (await missed_by(house, clinic.omar, 6)).items == []
+
+
+async def test_without_a_cursor_that_fits_the_newest_are_told(house: House, clinic: Clinic) -> None:
+    ids = await tell_count(house, clinic, 3)
+    await mark(house, clinic.omar, "archive", ids[:1])
+    for since, epoch in ((None, ""), (5, ""), (1, str(uuid.uuid4())), (1, "none")):
+        missed = await missed_by(house, clinic.omar, since, epoch)
+        assert (missed.reset, missed.more) == (True, False)
+        assert [row["number"] for row in missed.items] == [3, 2]
+
+
+async def test_too_much_missed_is_told_as_the_newest(
+    house: House, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_MISSED", 4)
+    monkeypatch.setattr(feed, "SNAPSHOT", 3)
+    await tell_count(house, clinic, 5)
+    assert [row["number"] for row in (await missed_by(house, clinic.omar, 1)).items] == [2, 3, 4, 5]
+    missed = await missed_by(house, clinic.omar, 0)
+    assert (missed.reset, missed.more) == (True, True)
+    assert [row["number"] for row in missed.items] == [5, 4, 3]
+
+
+async def test_rows_and_head_are_of_one_moment_while_much_happens(house: House, clinic: Clinic) -> None:
+    async def tell_on() -> None:
+        for _ in range(30):
+            await tell(house, clinic, clinic.omar)
+
+    telling = asyncio.create_task(tell_on())
+    while not telling.done():
+        missed = await missed_by(house, clinic.omar, 0)
+        if not missed.reset:
+            assert [row["seq"] for row in missed.items] == list(range(1, missed.head.seq + 1))
+            assert missed.head.unread == len(missed.items)
+    await telling
+
+
+async def test_heads_of_many_are_read_at_once_across_clinics(
+    house: House, clinic: Clinic, other_clinic: Clinic
+) -> None:
+    await tell(house, clinic, clinic.omar, clinic.huda)
+    await tell(house, other_clinic, other_clinic.omar)
+    nobody = [uuid.uuid4() for _ in range(40_000)]
+    async with house.database.watching() as watch:
+        heads = await feed.read_heads(watch, [clinic.omar.id, clinic.desk.id, other_clinic.omar.id, *nobody])
+    assert {person: (head.seq, head.unread) for person, head in heads.items()} == {
+        clinic.omar.id: (1, 1),
+        other_clinic.omar.id: (1, 1),
+    }

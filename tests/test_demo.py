@@ -1,0 +1,164 @@
+"""The demo: a clinic that looks alive at any hour of any day, and that can be filled again and again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from hub.appointments.board import Visit, read_visits
+from hub.appointments.tables import Appointment
+from hub.demo import KEY_NAME, LAKESIDE, LOGINS, NOOR, PASSWORD, fill, kept_key, write_demo
+from hub.inbox.tables import InboxHead, Notification
+from hub.people.keys import list_keys, resolve_key, revoke_key
+from hub.people.tables import Patient, Staff
+from hub.people.tenants import read_clinic
+from hub.settings import Settings
+from hub.wiring import House, build
+from hub.work import SYSTEM
+from tests.conftest import MovableClock
+from tests.servers import fresh_database
+
+MORNING = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+async def demo(settings: Settings, the_clock: MovableClock) -> AsyncIterator[House]:
+    """A house of the demo's own, filled once: its tenants have ids that are always the same."""
+    async with fresh_database() as url:
+        own = settings.model_copy(update={"database_url": SecretStr(url), "demo": True})
+        async with build(own, "test demo", the_clock) as house:
+            the_clock.stop(MORNING)
+            await fill(house)
+            the_clock.run()
+            yield house
+
+
+async def visits_of(house: House, now: datetime) -> list[Visit]:
+    async with house.database.of_tenant(NOOR.id) as session:
+        clinic = await read_clinic(session, NOOR.id)
+        return await read_visits(session, *clinic.bounds_of(clinic.today(now)))
+
+
+async def test_the_clinic_has_everybody_it_needs_in_two_languages(demo: House) -> None:
+    async with demo.database.of_tenant(NOOR.id) as session:
+        staff = (await session.execute(select(Staff))).scalars().all()
+        patients = (await session.execute(select(Patient.name))).scalars().all()
+    roles = [person.role for person in staff]
+    assert (roles.count("provider"), roles.count("admin")) == (3, 1)
+    assert roles.count("front_desk") >= 1
+    assert {person.language for person in staff} == {"en", "ar"}
+    assert any(name.isascii() for name in patients)
+    assert any(not name.isascii() for name in patients)
+    async with demo.database.of_tenant(LAKESIDE.id) as session:
+        assert (await session.execute(select(func.count()).select_from(Staff))).scalar_one() >= 3
+
+
+async def test_every_login_signs_in(demo: House) -> None:
+    async with demo.database.watching() as watch:
+        emails = set((await watch.execute(select(Staff.email))).scalars())
+    assert {login["email"] for login in LOGINS} == emails
+    assert {login["tenant"] for login in LOGINS} == {NOOR.name, LAKESIDE.name}
+    login = LOGINS[0]
+    cookie = await demo.front_door.sign_in(login["email"], login["password"], network="a", device="test")
+    assert cookie.startswith(NOOR.id.hex)
+    assert login["password"] == PASSWORD
+
+
+async def test_the_badges_are_exact(demo: House) -> None:
+    for clinic in (NOOR, LAKESIDE):
+        async with demo.database.of_tenant(clinic.id) as session:
+            unread = select(Notification.person_id, func.count()).where(Notification.read_at.is_(None))
+            counted = dict(iter(await session.execute(unread.group_by(Notification.person_id))))
+            heads = dict(iter(await session.execute(select(InboxHead.person_id, InboxHead.unread))))
+        assert {person: count for person, count in heads.items() if count} == counted
+        assert counted, "something is new"
+
+
+# The ends of the day, and in between; on days on which clocks change somewhere, and at the end of a year.
+@pytest.mark.parametrize(
+    "midnight",
+    [datetime(2027, 3, 14), datetime(2027, 11, 7), datetime(2027, 12, 31)],  # noqa: DTZ001
+    ids=lambda day: f"{day:%d %B}",
+)
+async def test_at_any_hour_there_are_visits_today(demo: House, clock: MovableClock, midnight: datetime) -> None:
+    start = midnight.replace(tzinfo=ZoneInfo(NOOR.zone))
+    for hour, minute in ((0, 0), (0, 1), (9, 30), (17, 45), (21, 0), (23, 59)):
+        now = start.astimezone(UTC) + timedelta(hours=hour, minutes=minute)
+        await forget_visits(demo)
+        clock.stop(now)
+        await fill(demo)
+        visits = await visits_of(demo, now)
+        assert len(visits) >= 12, f"{hour:02}:{minute:02}"
+        states = [visit.appointment.state for visit in visits]
+        assert states.count("arrived") == 2
+        assert states.count("booked") >= 10
+        assert len({visit.clinician for visit in visits}) == 3
+        for visit in visits:
+            assert visit.appointment.arrived_at is None or visit.appointment.arrived_at <= now
+
+
+async def forget_visits(house: House) -> None:
+    """Begin the day without any, as tomorrow does."""
+    import asyncpg
+
+    owner = await asyncpg.connect(house.settings.database_url.get_secret_value())
+    await owner.execute("TRUNCATE appointments, appointment_numbers")
+    await owner.close()
+
+
+async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House, clock: MovableClock) -> None:
+    async def counted() -> list[int]:
+        async with demo.database.of_tenant(NOOR.id) as session:
+            return [
+                (await session.execute(select(func.count()).select_from(table))).scalar_one()
+                for table in (Staff, Notification, Appointment)
+            ]
+
+    now = MORNING.replace(year=2028)
+    clock.stop(now)
+    await fill(demo)
+    before = await counted()
+    clock.move(timedelta(hours=5))
+    await fill(demo)
+    assert await counted() == before
+    clock.stop(now + timedelta(days=1))
+    await fill(demo)
+    after = await counted()
+    assert after[0] == before[0]
+    assert after[2] - before[2] >= 12
+
+
+async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(demo: House) -> None:
+    first = (await fill(demo)).api_key
+    assert (await fill(demo, first)).api_key == first
+    second = (await fill(demo)).api_key
+    assert second != first
+    assert await resolve_key(demo.database, first, demo.clock()) is None, "nobody knows it any more"
+    assert await resolve_key(demo.database, second, demo.clock())
+    async with demo.open_work(NOOR.id, SYSTEM) as work:
+        for key in await list_keys(work.session, None, 100):
+            assert key.name == KEY_NAME
+            await revoke_key(work, key.id)
+    assert (await fill(demo, second)).api_key not in (first, second)
+
+
+async def test_what_scripts_need_is_written_for_nobody_else_to_read(demo: House, tmp_path: Path) -> None:
+    path = tmp_path / "demo.json"
+    assert kept_key(path) is None
+    filled = await fill(demo)
+    write_demo(path, "http://127.0.0.1:8080", filled)
+    told = json.loads(path.read_text())
+    assert (told["address"], told["api_key"]) == ("http://127.0.0.1:8080", filled.api_key)
+    assert told["logins"] == LOGINS
+    assert kept_key(path) == filled.api_key
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+    for damaged in ("", "[]", "{}", '{"api_key": 5}', "\x00"):
+        path.write_text(damaged)
+        assert kept_key(path) is None

@@ -1,0 +1,247 @@
+"""Everything that can be asked of the hub from outside, and who may: role by role, scope by scope, nobody else."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+from starlette.routing import BaseRoute, Mount, Route
+
+from hub.api.routes import API, HEALTH
+from hub.console.routes import CONSOLE
+from hub.people.keys import add_key
+from hub.people.roles import SCOPES, Permission
+from hub.people.tables import ApiKey, Staff
+from hub.work import SYSTEM
+from tests.conftest import RunningHub
+from tests.factories import Clinic, book_visit, make_key, tell
+from tests.visitors import browser_of, problem, program_of
+
+ADMIN, DESK, PROVIDER = "admin", "desk", "omar"
+EVERYBODY = frozenset({ADMIN, DESK, PROVIDER})
+OFFICE = frozenset({ADMIN, DESK})
+ONLY_ADMIN = frozenset({ADMIN})
+
+# Placeholders `{visit}`, `{note}`, `{key}`, `{person}` stand for the id of something made for this one request.
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One thing to ask: by which roles it may be asked, and with which scope of a key."""
+
+    method: str
+    path: str
+    roles: frozenset[str]
+    scope: Permission | None = None
+    body: Values | None = None
+    pattern: str = ""
+
+    @property
+    def route(self) -> tuple[str, str]:
+        return self.method, self.pattern or self.path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+APPOINTMENT: Values = {
+    "patient": {"name": "Sara Doe"},
+    "clinician_id": "{provider}",
+    "starts_at": "2026-11-21T06:30:00Z",
+}
+PROGRAMS = [
+    Ask("GET", "/api/v1/notifications", EVERYBODY),
+    Ask(
+        "POST",
+        "/api/v1/notifications",
+        ONLY_ADMIN,
+        Permission.NOTIFICATIONS_SEND,
+        {"to": {"role": "provider"}, "title": "Hello"},
+    ),
+    Ask("GET", "/api/v1/notifications/count", EVERYBODY),
+    Ask("POST", "/api/v1/notifications/read-all", EVERYBODY, body={}),
+    Ask("POST", "/api/v1/notifications/read", EVERYBODY, body={"ids": ["{note}"]}),
+    Ask("POST", "/api/v1/notifications/unread", EVERYBODY, body={"ids": ["{note}"]}),
+    Ask("POST", "/api/v1/notifications/archive", EVERYBODY, body={"ids": ["{note}"]}),
+    Ask("GET", "/api/v1/notifications/{note}", EVERYBODY, pattern="/api/v1/notifications/{id:uuid}"),
+    Ask("GET", "/api/v1/appointments", EVERYBODY, Permission.APPOINTMENTS_READ),
+    Ask("POST", "/api/v1/appointments", OFFICE, Permission.APPOINTMENTS_WRITE, APPOINTMENT),
+    Ask(
+        "GET",
+        "/api/v1/appointments/{visit}",
+        EVERYBODY,
+        Permission.APPOINTMENTS_READ,
+        pattern="/api/v1/appointments/{id:uuid}",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/appointments/{visit}/arrive",
+        OFFICE,
+        Permission.APPOINTMENTS_WRITE,
+        {},
+        "/api/v1/appointments/{id:uuid}/arrive",
+    ),
+    Ask("GET", "/api/v1/me", EVERYBODY),
+    Ask("POST", "/api/v1/me/sign-out-everywhere", EVERYBODY, body={}),
+    Ask("GET", "/api/v1/staff", OFFICE, Permission.STAFF_READ),
+    Ask(
+        "POST",
+        "/api/v1/staff",
+        ONLY_ADMIN,
+        body={"email": "{email}", "name": "New", "role": "provider", "password": "long enough, this"},
+    ),
+    Ask("PATCH", "/api/v1/staff/{person}", ONLY_ADMIN, body={"language": "en"}, pattern="/api/v1/staff/{id:uuid}"),
+    Ask("GET", "/api/v1/keys", ONLY_ADMIN),
+    Ask("POST", "/api/v1/keys", ONLY_ADMIN, body={"name": "New", "scopes": ["staff:read"]}),
+    Ask("DELETE", "/api/v1/keys/{key}", ONLY_ADMIN, pattern="/api/v1/keys/{id:uuid}"),
+    Ask("POST", "/api/v1/live-tokens", frozenset(), Permission.LIVE_TOKENS, {"staff_id": "{provider}"}),
+]
+PAGES = [
+    Ask("GET", "/console/arrivals", OFFICE),
+    Ask("POST", "/console/arrivals/{visit}/arrive", OFFICE, body={}, pattern="/console/arrivals/{id:uuid}/arrive"),
+    Ask("GET", "/console/appointments/{visit}", EVERYBODY, pattern="/console/appointments/{id:uuid}"),
+    Ask("GET", "/console/notifications", EVERYBODY),
+    Ask("POST", "/console/notifications/mark", EVERYBODY, body={"ids": "{note}", "as": "read"}),
+    Ask("GET", "/console/account", EVERYBODY),
+    Ask("POST", "/console/account/shortcuts", EVERYBODY, body={"shortcuts": "off"}),
+    Ask("GET", "/console/people", ONLY_ADMIN),
+    Ask("POST", "/console/people/keys", ONLY_ADMIN, body={"name": "New", "scopes": "staff:read"}),
+    Ask("POST", "/console/people/keys/{key}/revoke", ONLY_ADMIN, pattern="/console/people/keys/{id:uuid}/revoke"),
+    Ask("POST", "/console/people/{person}/activate", ONLY_ADMIN, pattern="/console/people/{id:uuid}/activate"),
+    Ask("POST", "/console/people/{person}/deactivate", ONLY_ADMIN, pattern="/console/people/{id:uuid}/deactivate"),
+    Ask("POST", "/sign-out-everywhere", EVERYBODY),
+    Ask("POST", "/session/touch", EVERYBODY),
+]
+# What anybody may ask, signed in or not.
+OPEN = {
+    ("GET", "/"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
+    ("POST", "/language"),
+    ("POST", "/theme"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+}
+# Not there outside a demo.
+DEMO_ONLY = {("GET", "/console/kit")}
+
+
+def routes_of(routes: list[BaseRoute], before: str = "") -> Iterator[tuple[str, str]]:
+    for route in routes:
+        if isinstance(route, Mount) and route.routes:
+            yield from routes_of(list(route.routes), before + route.path)
+        elif isinstance(route, Route):
+            yield from ((method, before + route.path) for method in (route.methods or ()) if method != "HEAD")
+
+
+def test_every_route_has_a_row_here_that_says_who_may() -> None:
+    known = {ask.route for ask in (*PROGRAMS, *PAGES)}
+    assert set(routes_of([API, *HEALTH, *CONSOLE])) == known | OPEN | DEMO_ONLY
+
+
+async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) -> Any:
+    """The value with everything it stands for made, and named by its id."""
+    if isinstance(value, dict):
+        return {name: await fill_in(hub, clinic, person, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [await fill_in(hub, clinic, person, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    for name in ("visit", "note", "key", "person", "provider", "email"):
+        if f"{{{name}}}" in value:
+            value = value.replace(f"{{{name}}}", await made(hub, clinic, person, name))
+    return value
+
+
+async def made(hub: RunningHub, clinic: Clinic, person: Staff, name: str) -> str:
+    if name == "visit":
+        return str((await book_visit(hub.house, clinic, clinic.omar)).id)
+    if name == "note":
+        return str((await tell(hub.house, clinic, person))[0])
+    if name == "key":
+        async with hub.house.open_work(clinic.id, SYSTEM) as work:
+            return str((await add_key(work, "To revoke", ["staff:read"]))[0].id)
+    if name == "email":
+        return f"{uuid.uuid4().hex}@example.org"
+    return str(clinic.huda.id if name == "person" else clinic.omar.id)
+
+
+async def ask_as(
+    hub: RunningHub, clinic: Clinic, ask: Ask, person: Staff, client: httpx.AsyncClient, *, form: bool
+) -> httpx.Response:
+    path = await fill_in(hub, clinic, person, ask.path)
+    body = await fill_in(hub, clinic, person, ask.body)
+    if body is None:
+        return await client.request(ask.method, path)
+    return await client.request(ask.method, path, **({"data": body} if form else {"json": body}))
+
+
+@pytest.mark.parametrize("ask", PROGRAMS, ids=str)
+async def test_the_api_answers_whom_it_may_and_nobody_else(hub: RunningHub, clinic: Clinic, ask: Ask) -> None:
+    for role in EVERYBODY:
+        person: Staff = getattr(clinic, role)
+        async with browser_of(hub, person) as client:
+            answer = await ask_as(hub, clinic, ask, person, client, form=False)
+            if role in ask.roles:
+                assert answer.is_success, f"{role}: {answer.text}"
+            else:
+                problem(answer, 403)
+    async with browser_of(hub, None) as client:
+        answer = await ask_as(hub, clinic, ask, clinic.omar, client, form=False)
+        problem(answer, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("ask", PROGRAMS, ids=str)
+async def test_a_key_is_good_for_its_scopes_alone(hub: RunningHub, clinic: Clinic, ask: Ask) -> None:
+    others = SCOPES - {ask.scope}
+    async with program_of(hub, await make_key(hub.house, clinic, frozenset(others))) as client:
+        problem(await ask_as(hub, clinic, ask, clinic.omar, client, form=False), 403)
+    if ask.scope:
+        async with program_of(hub, await make_key(hub.house, clinic, frozenset({ask.scope}))) as client:
+            answer = await ask_as(hub, clinic, ask, clinic.omar, client, form=False)
+            assert answer.is_success, answer.text
+            await revoke_all(hub, clinic)
+            problem(await ask_as(hub, clinic, ask, clinic.omar, client, form=False), 401)
+
+
+async def revoke_all(hub: RunningHub, clinic: Clinic) -> None:
+    async with hub.house.open_work(clinic.id, SYSTEM) as work:
+        for key in (await work.session.execute(select(ApiKey))).scalars():
+            key.revoked_at = work.now
+
+
+@pytest.mark.parametrize("ask", PAGES, ids=str)
+async def test_pages_are_shown_to_whom_they_may_and_nobody_else(hub: RunningHub, clinic: Clinic, ask: Ask) -> None:
+    for role in EVERYBODY:
+        person: Staff = getattr(clinic, role)
+        async with browser_of(hub, person) as client:
+            answer = await ask_as(hub, clinic, ask, person, client, form=True)
+            if role in ask.roles:
+                assert answer.status_code in (200, 204, 303), f"{role}: {answer.status_code}"
+                assert not answer.headers.get("location", "").startswith("/sign-in?")
+            else:
+                assert answer.status_code == 403, f"{role}: {answer.status_code}"
+                assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("ask", PAGES, ids=str)
+async def test_who_is_not_signed_in_is_led_to_the_sign_in_page(hub: RunningHub, clinic: Clinic, ask: Ask) -> None:
+    key = await make_key(hub.house, clinic)
+    async with browser_of(hub, None) as nobody, program_of(hub, key) as program:
+        for client in (nobody, program):
+            answer = await ask_as(hub, clinic, ask, clinic.omar, client, form=True)
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/sign-in")
+
+
+async def test_the_kit_is_not_there_outside_a_demo(hub: RunningHub, clinic: Clinic) -> None:
+    async with browser_of(hub, clinic.admin) as client:
+        assert (await client.get("/console/kit")).status_code == 404
