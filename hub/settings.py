@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Settings(BaseSettings):
@@ -27,7 +29,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _public_url_is_safe(self) -> Self:
         url = urlsplit(self.public_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
+        if url.scheme not in DEFAULT_PORTS or not url.hostname or not _has_usable_port(url):
             raise ValueError("PUBLIC_URL must be an http:// or https:// address")
         if url.scheme == "http" and not is_loopback(url.hostname):
             raise ValueError(
@@ -38,17 +40,26 @@ class Settings(BaseSettings):
     @property
     def is_https(self) -> bool:
         """Whether browsers reach the hub over TLS; decides the cookie's flags."""
-        return self.public_url.startswith("https://")
+        return urlsplit(self.public_url).scheme == "https"
 
     @property
     def origins(self) -> frozenset[str]:
-        """Origins whose pages may act with the session cookie; on this machine its names are interchangeable."""
+        """Origins, as browsers write them, whose pages may act with the session cookie.
+
+        On this machine its names are interchangeable.
+        """
         url = urlsplit(self.public_url)
-        port = f":{url.port}" if url.port else ""
-        names = {url.hostname or ""}
-        if is_loopback(url.hostname or ""):
-            names |= {"localhost", "127.0.0.1"}
-        return frozenset(f"{url.scheme}://{name}{port}" for name in names)
+        host = url.hostname or ""
+        names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host}
+        port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+        return frozenset(f"{url.scheme}://{f'[{name}]' if ':' in name else name}{port}" for name in names)
+
+
+def _has_usable_port(url: SplitResult) -> bool:
+    try:
+        return url.port != 0
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

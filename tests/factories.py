@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+
+from argon2 import PasswordHasher
 
 from hub.appointments.lifecycle import Booking, book
 from hub.appointments.tables import Appointment
@@ -14,7 +15,6 @@ from hub.inbox.kinds import Kind, Priority
 from hub.inbox.notify import Notice, Wording, notify
 from hub.people.keys import add_key
 from hub.people.roles import SCOPES, Permission, Role
-from hub.people.staff import hash_password
 from hub.people.tables import Staff
 from hub.people.tenants import open_tenant
 from hub.wiring import House
@@ -45,7 +45,7 @@ async def open_clinic(house: House, slug: str = "clinic", zone: str = "Asia/Riya
     tenant = uuid.uuid4()
     async with house.open_work(tenant, SYSTEM) as work:
         await open_tenant(work.session, f"{slug}-{tenant.hex[:12]}", "Noor Clinic", zone, ["en", "ar"], work.now)
-        hashed = await hashed_password()
+        hashed = hashed_password()
         people = [
             _staff(tenant, "Sami Rahman", Role.ADMIN, "en", hashed, work.now),
             _staff(tenant, "Layla Haddad", Role.FRONT_DESK, "en", hashed, work.now),
@@ -59,7 +59,7 @@ async def open_clinic(house: House, slug: str = "clinic", zone: str = "Asia/Riya
 async def add_clinicians(house: House, clinic: Clinic, count: int, language: str = "en") -> list[Staff]:
     """More clinicians, in order of id."""
     async with house.open_work(clinic.id, SYSTEM) as work:
-        hashed = await hashed_password()
+        hashed = hashed_password()
         people = [
             _staff(clinic.id, f"Dr. Number {index}", Role.PROVIDER, language, hashed, work.now)
             for index in range(count)
@@ -104,13 +104,9 @@ async def book_visit(
 
 
 @cache
-def _password_being_hashed() -> asyncio.Future[str]:
-    return asyncio.ensure_future(hash_password(PASSWORD))
-
-
-async def hashed_password() -> str:
-    """One hash for everybody: making it is slow by design."""
-    return await _password_being_hashed()
+def hashed_password() -> str:
+    """One hash for everybody, cheap to make and to check: a real one is slow by design."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 def _staff(tenant: uuid.UUID, name: str, role: Role, language: str, hashed: str, now: datetime) -> Staff:

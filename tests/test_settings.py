@@ -84,3 +84,25 @@ def test_this_machine_knows_its_names(host: str, here: bool) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         made().__setattr__("port", 1)
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin"),
+    [
+        ("https://hub.example:443", "https://hub.example"),
+        ("HTTPS://Hub.Example/", "https://hub.example"),
+        ("https://hub.example:8443", "https://hub.example:8443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+    ],
+)
+def test_an_origin_is_written_as_browsers_write_it(public_url: str, origin: str) -> None:
+    settings = made(public_url=public_url)
+    assert origin in settings.origins
+    assert settings.is_https == origin.startswith("https")
+
+
+@pytest.mark.parametrize("public_url", ["http://127.0.0.1:99999", "https://hub.example:port", "https://:8443"])
+def test_an_address_that_cannot_be_reached_is_refused(public_url: str) -> None:
+    with pytest.raises(ValidationError, match="PUBLIC_URL must be an http"):
+        made(public_url=public_url)

@@ -3,76 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import WebSocketException
 
-from hub.people import sessions
+from hub.local.ports import free_port
 from hub.people.tables import Staff
-from hub.serve import bind
 from hub.settings import Settings
 from hub.wiring import House
-from hub.work import Actor
 from tests.conftest import HUB_KEYS
-from tests.live_client import Inbox, open_live
+from tests.live_client import Inbox, LiveClient, open_live
+from tests.realtime.conftest import cookie_for, eventually
 
 READY_WITHIN_S = 30
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with bind("127.0.0.1", 0) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def settings_for(database_url: str, redis_url: str, port: int) -> Settings:
+def settings_for(database_url: str, redis_url: str) -> Settings:
     """Settings of a hub on these servers."""
-    return Settings(
-        database_url=SecretStr(database_url),
-        redis_url=SecretStr(redis_url),
-        hub_keys=SecretStr(HUB_KEYS),
-        public_url=f"http://127.0.0.1:{port}",
-        port=port,
-    )
+    return Settings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), hub_keys=SecretStr(HUB_KEYS))
 
 
-class WebProcess:
+@dataclass
+class Web:
     """`python -m hub web`, on a port that stays its own over deaths."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.url = settings.public_url
-        self._process: asyncio.subprocess.Process | None = None
+    settings: Settings
+    log: Path
+    _process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.settings.public_url
+
+    @property
+    def live_url(self) -> str:
+        """Where its WebSocket is."""
+        return self.url.replace("http", "ws", 1) + "/live"
 
     async def start(self) -> None:
-        """Start it, and wait until it can serve."""
+        """Start it, without waiting for it."""
         environment = os.environ | {
             "DATABASE_URL": self.settings.database_url.get_secret_value(),
             "REDIS_URL": self.settings.redis_url.get_secret_value(),
-            "HUB_KEYS": HUB_KEYS,
+            "HUB_KEYS": self.settings.hub_keys.get_secret_value(),
             "PUBLIC_URL": self.url,
             "PORT": str(self.settings.port),
         }
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hub", "web", env=environment, stderr=asyncio.subprocess.DEVNULL
-        )
-        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "hub", "web", env=environment, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(base_url=self.url) as client:
             while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await client.get(f"{self.url}/health/ready")).status_code == 200:
+                try:
+                    if (await client.get("/health/live")).status_code == 200:
                         return
-                await asyncio.sleep(0.1)
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
         """kill -9."""
@@ -88,60 +90,71 @@ class WebProcess:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._process.wait()
 
+    def faults(self) -> list[str]:
+        """What it wrote that it never should, whatever happens around it."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if "Traceback" in line or '"level": "error"' in line or '"exception"' in line]
+
 
 @asynccontextmanager
-async def web_process(settings: Settings) -> AsyncIterator[WebProcess]:
-    """A web process that runs while the block does."""
-    web = WebProcess(settings)
+async def run_web(settings: Settings, log: Path) -> AsyncIterator[Web]:
+    """A web process that answers; at the end it must not have written of any fault."""
+    port = free_port()
+    web = Web(settings.model_copy(update={"port": port, "public_url": f"http://127.0.0.1:{port}"}), log)
     await web.start()
     try:
+        await web.ready()
         yield web
     finally:
         await web.stop()
+    assert web.faults() == []
 
 
 @dataclass
-class Listener:
-    """A person with one tab open, which comes back by itself whenever it is cut off."""
+class Tab:
+    """A client that comes back by itself, and now and then reads what it was shown."""
 
+    web: Web
     person: Staff
     cookie: str
     inbox: Inbox = field(default_factory=Inbox)
-    times_connected: int = 0
+    visits: int = 0
+    unanswered: set[str | None] = field(default_factory=set)
 
-    async def listen(self, url: str) -> None:
+    async def stay(self) -> None:
         """Stay connected until cancelled."""
         while True:
-            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
-                async with open_live(f"{url.replace('http', 'ws', 1)}/live", self.cookie, inbox=self.inbox) as live:
-                    self.times_connected += 1
-                    while True:
-                        await live.hear(timeout=40)
-            await asyncio.sleep(random.uniform(0, 0.3))
+            try:
+                async with open_live(self.web.live_url, self.cookie, inbox=self.inbox) as live:
+                    await self._listen(live)
+            except (OSError, WebSocketException, TimeoutError):
+                await asyncio.sleep(random.uniform(0, 0.3))
+
+    async def _listen(self, live: LiveClient) -> None:
+        await live.hear_until("welcome")
+        self.visits += 1
+        self.unanswered = set()
+        while True:
+            frame = await live.hear(timeout=35)
+            self.unanswered.discard(frame.get("nonce"))
+            if self.inbox.shown and (frame["t"] == "fill" or frame.get("seq", 1) % 20 == 0):
+                await self._read_newest(live)
+
+    async def _read_newest(self, live: LiveClient) -> None:
+        nonce = uuid.uuid4().hex
+        self.unanswered.add(nonce)
+        await live.say(t="read", ids=[self.inbox.shown[-1]], nonce=nonce)
 
 
 @asynccontextmanager
-async def listening(house: House, tenant: uuid.UUID, url: str, people: list[Staff]) -> AsyncIterator[list[Listener]]:
-    """These people, signed in and connected while the block runs."""
-    listeners = [Listener(person, await signed_in_cookie(house, tenant, person)) for person in people]
-    tasks = [asyncio.create_task(listener.listen(url)) for listener in listeners]
+async def tabs_of(house: House, web: Web, people: list[Staff]) -> AsyncIterator[list[Tab]]:
+    """A tab for each of these people, all of them up to date to begin with."""
+    tabs = [Tab(web, person, await cookie_for(house, person)) for person in people]
+    staying = [asyncio.create_task(tab.stay()) for tab in tabs]
     try:
-        await until(lambda: all(listener.inbox.cursor is not None for listener in listeners))
-        yield listeners
+        await eventually(lambda: all(tab.inbox.cursor is not None for tab in tabs), within=20)
+        yield tabs
     finally:
-        for task in tasks:
+        for task in staying:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def signed_in_cookie(house: House, tenant: uuid.UUID, person: Staff) -> str:
-    """The header of somebody who has signed in."""
-    async with house.open_work(tenant, Actor("staff", person.id)) as work:
-        return f"hub={await sessions.start(work, person.id, 'test')}"
-
-
-async def until(holds: Callable[[], bool], timeout: float = 30) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(timeout):
-        while not holds():
-            await asyncio.sleep(0.02)
+        await asyncio.wait(staying)

@@ -3,163 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import signal
-import subprocess
-import sys
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
-from pydantic import SecretStr
 from redis.asyncio import Redis
-from websockets.exceptions import WebSocketException
 
-from hub.local.ports import free_port
 from hub.migrate import migrate
-from hub.people.tables import Staff
 from hub.settings import Settings
 from hub.wiring import House, build
-from tests.conftest import HUB_KEYS
 from tests.factories import add_clinicians, make_key, open_clinic, tell
 from tests.inbox.conftest import head_of, rows_of
-from tests.live_client import Inbox, LiveClient, open_live
-from tests.realtime.conftest import cookie_for, eventually
+from tests.journeys.processes import Tab, run_web, settings_for, tabs_of
+from tests.live_client import open_live
+from tests.realtime.conftest import cookie_for
 from tests.servers import fresh_database, own_postgres, own_valkey
 
 CLIENTS = 20
 NOTIFICATIONS = 200
 
 Disaster = Callable[[], Awaitable[None]]
-
-
-@dataclass
-class Web:
-    """A web process of its own: `python -m hub web`."""
-
-    settings: Settings
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return self.settings.public_url
-
-    @property
-    def live_url(self) -> str:
-        """Where its WebSocket is."""
-        return self.url.replace("http", "ws", 1) + "/live"
-
-    async def start(self) -> None:
-        """Start it, without waiting for it."""
-        settings = self.settings
-        environment = {
-            "DATABASE_URL": settings.database_url.get_secret_value(),
-            "REDIS_URL": settings.redis_url.get_secret_value(),
-            "HUB_KEYS": settings.hub_keys.get_secret_value(),
-            "PUBLIC_URL": settings.public_url,
-            "PORT": str(settings.port),
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub", "web"], env=os.environ | environment, stdout=log, stderr=log
-            )
-
-    async def ready(self) -> None:
-        """Wait until it answers."""
-        async with asyncio.timeout(30), httpx.AsyncClient(base_url=self.url) as client:
-            while True:
-                try:
-                    if (await client.get("/health/live")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-
-    async def kill(self) -> None:
-        """End it as a power cut would."""
-        self.stop(signal.SIGKILL)
-
-    def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """End it, if it runs."""
-        if self.process is not None:
-            self.process.send_signal(by)
-            self.process.wait(20)
-            self.process = None
-
-    def faults(self) -> list[str]:
-        """What it wrote that it never should."""
-        lines = self.log.read_text().splitlines()
-        return [line for line in lines if "Traceback" in line or '"level": "error"' in line or "exception" in line]
-
-
-@asynccontextmanager
-async def run_web(settings: Settings, log: Path) -> AsyncIterator[Web]:
-    """A web process that answers; at the end it must not have written of any fault."""
-    port = free_port()
-    web = Web(settings.model_copy(update={"port": port, "public_url": f"http://127.0.0.1:{port}"}), log)
-    await web.start()
-    try:
-        await web.ready()
-        yield web
-    finally:
-        web.stop()
-    assert web.faults() == []
-
-
-def settings_for(database_url: str, redis_url: str) -> Settings:
-    return Settings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), hub_keys=SecretStr(HUB_KEYS))
-
-
-class Tab:
-    """A client that comes back by itself, and now and then reads what it was shown."""
-
-    def __init__(self, web: Web, person: Staff, cookie: str) -> None:
-        self.web = web
-        self.person = person
-        self.cookie = cookie
-        self.inbox = Inbox()
-        self.visits = 0
-        self.unanswered: set[str | None] = set()
-
-    async def stay(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            try:
-                async with open_live(self.web.live_url, self.cookie, inbox=self.inbox) as live:
-                    await self._listen(live)
-            except (OSError, WebSocketException, TimeoutError):
-                await asyncio.sleep(random.uniform(0, 0.3))
-
-    async def _listen(self, live: LiveClient) -> None:
-        await live.hear_until("welcome")
-        self.visits += 1
-        self.unanswered = set()
-        while True:
-            frame = await live.hear(timeout=35)
-            self.unanswered.discard(frame.get("nonce"))
-            if self.inbox.shown and (frame["t"] == "fill" or frame.get("seq", 1) % 20 == 0):
-                nonce = uuid.uuid4().hex
-                self.unanswered.add(nonce)
-                await live.say(t="read", ids=[self.inbox.shown[-1]], nonce=nonce)
-
-
-@asynccontextmanager
-async def tabs_of(house: House, web: Web, people: list[Staff]) -> AsyncIterator[list[Tab]]:
-    """A tab for each of these people, all of them up to date to begin with."""
-    tabs = [Tab(web, person, await cookie_for(house, person)) for person in people]
-    staying = [asyncio.create_task(tab.stay()) for tab in tabs]
-    try:
-        await eventually(lambda: all(tab.inbox.cursor is not None for tab in tabs), within=20)
-        yield tabs
-    finally:
-        for task in staying:
-            task.cancel()
-        await asyncio.wait(staying)
 
 
 async def check_nothing_is_lost(house: House, tab: Tab) -> None:
