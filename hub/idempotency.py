@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +82,20 @@ async def remember(work: Work, request: IdempotentRequest | None, answer: dict[s
         return
     mine = {"tenant_id": work.tenant, "caller_id": work.actor.id or work.tenant, "key": request.key}
     await work.session.execute(update(IdempotencyKey).filter_by(**mine).values(answer=answer))
+
+
+async def once(
+    work: Work, request: IdempotentRequest | None, act: Callable[[], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """What `act` answers, or answered when the same request came before; the answer is ids, never words.
+
+    Raises Invalid when the key was used for something else.
+    """
+    answer = await recall(work, request)
+    if answer is None:
+        answer = await act()
+        await remember(work, request, answer)
+    return answer
 
 
 async def forget_old(work: Work) -> int:

@@ -30,7 +30,7 @@ from hub.appointments.board import Visit, read_visit, read_visits
 from hub.appointments.lifecycle import Booking, arrive, book
 from hub.appointments.states import Clearance, Consent
 from hub.errors import FieldError, Invalid
-from hub.idempotency import recall, remember
+from hub.idempotency import once
 from hub.people.roles import Permission
 
 LONGEST_VISIT_MINUTES = 24 * 60
@@ -107,11 +107,11 @@ async def create(request: Request) -> Response:
     body = await read_body(request, BookingBody)
     idempotency = await idempotency_of(request)
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
-        answer = await recall(work, idempotency)
-        if answer is None:
-            appointment = await book(work, _booking(body))
-            answer = {"id": str(appointment.id)}
-            await remember(work, idempotency, answer)
+
+        async def booked() -> dict[str, Any]:
+            return {"id": str((await book(work, _booking(body))).id)}
+
+        answer = await once(work, idempotency, booked)
         visit = await read_visit(work.session, uuid.UUID(answer["id"]))
     location = {"Location": f"/api/v1/appointments/{visit.appointment.id}"}
     return JSONResponse(appointment_json(visit), 201, location)
@@ -138,10 +138,12 @@ async def mark_arrived(request: Request) -> Response:
     body = await read_body(request, Arrival)
     idempotency = await idempotency_of(request)
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
-        answer = await recall(work, idempotency)
-        if answer is None:
-            await arrive(work, request.path_params["id"], body.clearance, body.consent)
-            await remember(work, idempotency, {"id": str(request.path_params["id"])})
+
+        async def welcome() -> dict[str, Any]:
+            arrived = await arrive(work, request.path_params["id"], body.clearance, body.consent)
+            return {"id": str(arrived.id)}
+
+        await once(work, idempotency, welcome)
         visit = await read_visit(work.session, request.path_params["id"])
     return JSONResponse(appointment_json(visit))
 

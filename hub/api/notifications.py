@@ -25,7 +25,7 @@ from hub.api.bodies import (
     write_cursor,
 )
 from hub.appointments.states import Clearance, Consent
-from hub.idempotency import recall, remember
+from hub.idempotency import once
 from hub.inbox import marks
 from hub.inbox.feed import Filters, State, read_head, read_one, read_page, row_of
 from hub.inbox.kinds import Kind, Level, Priority
@@ -118,11 +118,12 @@ async def send(request: Request) -> Response:
     sending = await read_body(request, Sending)
     idempotency = await idempotency_of(request)
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
-        answer = await recall(work, idempotency)
-        if answer is None:
+
+        async def ring() -> dict[str, Any]:
             ids = await notify(work, sending.to.role or sending.to.people or [], _notice(sending))
-            answer = {"ids": [str(each) for each in ids], "recipients": len(ids)}
-            await remember(work, idempotency, answer)
+            return {"ids": [str(each) for each in ids], "recipients": len(ids)}
+
+        answer = await once(work, idempotency, ring)
     return JSONResponse(answer, 201)
 
 

@@ -53,6 +53,12 @@ class Reference:
             {each: replace(old, read=True) for each, old in self.entries.items() if not old.read and old.seq <= upto}
         )
 
+    def go_back(self, changes: int) -> None:
+        """The last changes never were; a creation stays."""
+        last_creation = max((entry.number for entry in self.entries.values()), default=0)
+        del self.moments[max(last_creation, self.seq - changes) + 1 :]
+        self.entries = dict(self.moments[-1])
+
     def unread_at(self, seq: int) -> int:
         """How many were unread at a moment."""
         return sum(not entry.read for entry in self.moments[seq].values())

@@ -29,7 +29,14 @@ from tests.live_client import Inbox, Row
 # What it takes at the very most until everybody stands at the head, once nothing is lost any more.
 ROUNDS = 6
 
-NEW_EPOCH = text("UPDATE inbox_heads SET epoch = gen_random_uuid() WHERE person_id = :person")
+RESTORE_HEAD = text(
+    "UPDATE inbox_heads SET epoch = gen_random_uuid(), seq = :seq, unread = :unread WHERE person_id = :person"
+)
+RESTORE_ROW = text("""
+UPDATE notifications SET seq = :seq, read_at = CASE WHEN :read THEN coalesce(read_at, now()) END,
+    archived_at = CASE WHEN :archived THEN coalesce(archived_at, now()) END
+WHERE id = :id
+""")
 
 T = TypeVar("T")
 
@@ -120,10 +127,21 @@ class World:
             await marks.read_all(work, self.person.id, upto)
         self.reference.read_all(upto)
 
-    async def begin_anew(self, _dice: Dice) -> None:
-        """The inbox gets another epoch, as after a restored backup."""
+    async def begin_anew(self, dice: Dice) -> None:
+        """A backup of some marks ago is restored, under another epoch, and the hub started again."""
+        for device in self.devices:
+            self._hang_up(device)
+        self.rumours = []
+        self.reference.go_back(dice.a)
+        head = {"seq": self.reference.seq, "unread": self.reference.unread_at(self.reference.seq)}
+        rows = [
+            {"id": each, "seq": entry.seq, "read": entry.read, "archived": entry.archived}
+            for each, entry in self.reference.entries.items()
+        ]
         async with self.house.database.of_tenant(self.person.tenant_id) as session:
-            await session.execute(NEW_EPOCH, {"person": self.person.id})
+            await session.execute(RESTORE_HEAD, head | {"person": self.person.id})
+            if rows:
+                await session.execute(RESTORE_ROW, rows)
 
     # --- between the database and the switchboard ---------------------------------------------------
 

@@ -317,6 +317,14 @@ async def test_a_heartbeat_says_where_everything_stands(board: Switchboard) -> N
     }
 
 
+async def test_heartbeats_are_spread_over_turns_and_everybody_gets_one(board: Switchboard) -> None:
+    tabs = [await connect(board) for _ in range(7)]
+    for turn in range(3):
+        board.beat(turn, turns=3)
+    for tab in tabs:
+        assert [frame["t"] for frame in await heard(tab)] == ["hb"]
+
+
 async def test_nobody_beats_at_a_tab_that_was_told_to_resync(board: Switchboard) -> None:
     opened = await connect(board)
     for seq in range(1, 300):
