@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from babel.dates import format_time
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -15,14 +14,15 @@ from hub import audit
 from hub.appointments.board import board_changed
 from hub.appointments.states import Clearance, Consent, State, check_move
 from hub.appointments.tables import Appointment, AppointmentNumber
+from hub.appointments.wording import arrival_wording, clock_at
 from hub.errors import Conflict, NotFound
 from hub.inbox.kinds import Kind, Level
-from hub.inbox.notify import Notice, Related, Wording, notify
+from hub.inbox.notify import Notice, Related, notify
 from hub.people.patients import open_file
 from hub.people.roles import Role
 from hub.people.staff import get_clinician, get_staff
 from hub.people.tables import Patient
-from hub.people.tenants import Clinic, read_clinic
+from hub.people.tenants import read_clinic
 from hub.work import Work
 
 
@@ -129,48 +129,6 @@ async def _ring(work: Work, appointment: Appointment) -> None:
     )
     # Somebody has to hear that a patient waits for a clinician who is no longer here.
     await notify(work, [clinician.id] if clinician.active else Role.ADMIN, notice)
-
-
-def arrival_wording(language: str, patient: str, appointment: Appointment, clinic: Clinic) -> Wording:
-    """What the clinician reads; names stand in isolates, so that a Latin one does not scramble an Arabic line."""
-    clearance, consent = Clearance(appointment.clearance), Consent(appointment.consent)
-    at = clock_at(appointment.starts_at, clinic, language)
-    name = f"\u2068{patient}\u2069"
-    words = CLEARANCE_WORDS[language][clearance], CONSENT_WORDS[language][consent]
-    if language == "ar":
-        return Wording(f"وصول {name}", f"موعد الساعة \u2068{at}\u2069 · {words[0]} · {words[1]}")
-    return Wording(f"{name} has arrived", f"{at} appointment · {words[0]} · {words[1]}")
-
-
-CLEARANCE_WORDS: dict[str, dict[Clearance, str]] = {
-    "en": {
-        Clearance.CLEARED: "financially cleared",
-        Clearance.PENDING: "clearance pending",
-        Clearance.ISSUE: "clearance issue",
-    },
-    "ar": {
-        Clearance.CLEARED: "التسوية المالية مكتملة",
-        Clearance.PENDING: "التسوية المالية قيد الانتظار",
-        Clearance.ISSUE: "مشكلة في التسوية المالية",
-    },
-}
-CONSENT_WORDS: dict[str, dict[Consent, str]] = {
-    "en": {
-        Consent.SIGNED: "consent signed",
-        Consent.MISSING: "consent missing",
-        Consent.EXPIRED: "consent expired",
-    },
-    "ar": {
-        Consent.SIGNED: "الموافقة موقّعة",
-        Consent.MISSING: "الموافقة غير موجودة",
-        Consent.EXPIRED: "الموافقة منتهية",
-    },
-}
-
-
-def clock_at(moment: datetime, clinic: Clinic, language: str) -> str:
-    """Hours and minutes on the clinic's wall, in Latin digits."""
-    return format_time(moment, "HH:mm", tzinfo=clinic.zone, locale=language)
 
 
 async def _by_external_id(work: Work, external_id: str | None) -> Appointment | None:
