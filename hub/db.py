@@ -28,6 +28,8 @@ WATCH_ROLE = "hub_watch"
 STATEMENT_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_S = 5.0
+# A burst waits its turn, as long as somebody at a desk would; then it is told to try again.
+POOL_TIMEOUT_S = 15
 
 AWAY = "The database does not answer. Nothing was changed; try again in a moment."
 # Connection lost, server shutting down or starting, too many connections, a statement that took too long.
@@ -139,7 +141,7 @@ def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEng
         async_url(url),
         pool_size=size,
         max_overflow=size,
-        pool_timeout=5,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=1800,
         pool_pre_ping=True,
         # An error's message goes to logs; it says which statement, never with whose values.

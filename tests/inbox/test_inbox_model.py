@@ -25,7 +25,8 @@ WEATHERS = {
     "fair": CALM | {"read_slowly": 2, "disconnect": 2, "begin_anew": 1, "look": 2, "send": 2, "receive": 2},
     "rumours": CALM | {"hear_all": 1, "hear": 6, "hear_twice": 3, "miss": 3, "look": 2, "read_slowly": 3},
     "bad lines": CALM | {"send": 5, "receive": 6, "receive_twice": 3, "lose": 3, "receive_all": 1, "beat": 3},
-    "comings and goings": CALM | {"connect": 8, "disconnect": 6, "read_slowly": 4, "send": 4, "lose": 2, "miss": 2},
+    "comings and goings": CALM
+    | {"connect": 8, "disconnect": 6, "begin_anew": 3, "read_slowly": 4, "send": 4, "lose": 2},
 }
 TABLES = {
     weather: [what for what, times in happens.items() for _ in range(times)] for weather, happens in WEATHERS.items()

@@ -262,6 +262,7 @@ class World:
         moved = device.inbox.cursor not in (None, before)
         if moved and (frame["t"] == "snap" or (frame["t"] == "fill" and before is None)):
             device.beginnings.append(frame)
+            assert frame["t"] == "fill" or not any(row["archived_at"] for row in frame["items"])
         self._check_moment(device.inbox)
         if asks_since is not None and device.connection is not None:
             device.connection.ask_again(asks_since)
