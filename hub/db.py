@@ -28,6 +28,8 @@ WATCH_ROLE = "hub_watch"
 STATEMENT_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_S = 5.0
+# Above the server's own limit: a server that does not even say so is frozen, or the network to it is cut.
+ANSWER_TIMEOUT_S = 12
 # A burst waits its turn, as long as somebody at a desk would; then it is told to try again.
 POOL_TIMEOUT_S = 15
 
@@ -146,7 +148,12 @@ def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEng
         pool_pre_ping=True,
         # An error's message goes to logs; it says which statement, never with whose values.
         hide_parameters=True,
-        connect_args={"server_settings": server_settings, "timeout": CONNECT_TIMEOUT_S},
+        connect_args={
+            "server_settings": server_settings,
+            "timeout": CONNECT_TIMEOUT_S,
+            # A migration may take as long as it takes.
+            "command_timeout": ANSWER_TIMEOUT_S if role else None,
+        },
     )
 
 
