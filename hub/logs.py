@@ -27,6 +27,7 @@ def configure_logs(process: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_no_fault_of_a_client)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -44,6 +45,11 @@ def configure_logs(process: str) -> None:
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _is_no_fault_of_a_client(record: logging.LogRecord) -> bool:
+    """Whether it is worth a line: a client's broken text, closed with 1007, is an error of ours to uvicorn."""
+    return not (record.name == "uvicorn.error" and str(record.msg).startswith("Invalid UTF-8 sequence"))
 
 
 def _where_it_happened(_logger: object, _name: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -93,6 +93,12 @@ async def test_an_exception_that_nobody_awaited_is_told_no_further(lines: Lines)
     assert NAME not in json.dumps(line)
 
 
+def test_a_clients_broken_text_is_no_error_of_ours(lines: Lines) -> None:
+    logging.getLogger("uvicorn.error").error("Invalid UTF-8 sequence received from client.")
+    logging.getLogger("uvicorn.error").error("Something else")
+    assert [line["event"] for line in lines()] == ["Something else"]
+
+
 def test_a_librarys_plain_words_are_kept(lines: Lines) -> None:
     logging.getLogger("uvicorn.error").warning("Started %s", "well")
     (line,) = lines()
