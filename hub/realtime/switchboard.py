@@ -236,8 +236,14 @@ class Switchboard:
         """
         if not self._people:
             return
-        certain, self._looking_in_earnest = self._looking_in_earnest or not self._hears_others(), False
-        heads = await self._ledger.heads(list(self._people))
+        in_earnest, self._looking_in_earnest = self._looking_in_earnest, False
+        certain = in_earnest or not self._hears_others()
+        try:
+            heads = await self._ledger.heads(list(self._people))
+        except Exception:
+            # The reason to look still stands.
+            self._looking_in_earnest = self._looking_in_earnest or in_earnest
+            raise
         before, self._heads_before = self._heads_before, {person: head.seq for person, head in heads.items()}
         for person, head in heads.items():
             due = head.seq if certain else min(head.seq, before.get(person, 0))

@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -183,6 +183,25 @@ async def test_a_look_for_a_reason_finds_who_is_behind_at_once(books: Books, boa
     behind = await connect(board)
     books.heads[OMAR] = Head(2, 1, "epoch")
     board.look_soon()
+    await board.look()
+    assert [(frame["t"], frame["to"]) for frame in await heard(behind)] == [("fill", 2)]
+
+
+async def test_a_reason_to_look_outlives_a_look_that_failed(books: Books) -> None:
+    ledger, away = books.ledger(), [True]
+
+    async def heads(people: Collection[uuid.UUID]) -> dict[uuid.UUID, Any]:
+        if away.pop():
+            raise Unavailable("away")
+        return await ledger.heads(people)
+
+    board = Switchboard(replace(ledger, heads=heads), system_clock)
+    behind = await connect(board)
+    books.heads[OMAR] = Head(2, 1, "epoch")
+    board.look_soon()
+    with pytest.raises(Unavailable):
+        await board.look()
+    away.append(False)
     await board.look()
     assert [(frame["t"], frame["to"]) for frame in await heard(behind)] == [("fill", 2)]
 
