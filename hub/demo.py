@@ -191,7 +191,7 @@ async def _plan_today(house: House) -> None:
             clearance=dice.choice((Clearance.CLEARED, Clearance.CLEARED, Clearance.PENDING, Clearance.ISSUE)),
             consent=dice.choice((Consent.SIGNED, Consent.SIGNED, Consent.MISSING, Consent.EXPIRED)),
         )
-        async with house.open_work(NOOR.id, SYSTEM) as work:
+        async with at(house, first - timedelta(days=3, minutes=-11 * index))(NOOR.id, SYSTEM) as work:
             booked = await book(work, booking)
         if index in (0, 1):
             came = min(now, starts_at) - timedelta(minutes=6 + 5 * index)
