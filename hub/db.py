@@ -6,6 +6,7 @@ begins. `hub_watch` may only look, across tenants, at the few columns that tell 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,10 +16,11 @@ from typing import Any, ClassVar
 import asyncpg
 from sqlalchemy import DateTime, Uuid, event, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.errors import Unavailable
 
@@ -32,6 +34,9 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 12
 # A burst waits its turn, as long as somebody at a desk would; then it is told to try again.
 POOL_TIMEOUT_S = 15
+# A connection that lay idle for so long is tried before it is used: in less, no server is gone and back. Trying it
+# every time would take three of the nine round trips of a small transaction.
+TRIED_AFTER_S = 1.0
 
 AWAY = "The database does not answer. Nothing was changed; try again in a moment."
 # Connection lost, server shutting down or starting, too many connections, a statement that took too long.
@@ -61,7 +66,8 @@ class Database:
 
     def __init__(self, url: str, process: str) -> None:
         self._app = make_engine(url, APP_ROLE, process, size=10)
-        self._watch = make_engine(url, WATCH_ROLE, process, size=2)
+        # Each look is one statement, which needs no transaction around it.
+        self._watch = make_engine(url, WATCH_ROLE, process, size=2).execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def of_tenant(self, tenant: uuid.UUID) -> AsyncIterator[AsyncSession]:
@@ -108,7 +114,7 @@ async def speaking_plainly() -> AsyncIterator[None]:
     """Turn what the driver says of a database that is away or overloaded into Unavailable."""
     try:
         yield
-    except (OSError, PoolTimeout) as error:
+    except (OSError, PoolTimeout, asyncpg.InterfaceError) as error:
         raise Unavailable(AWAY) from error
     except asyncpg.PostgresError as error:
         # While connecting, the driver's errors come as they are.
@@ -120,6 +126,17 @@ async def speaking_plainly() -> AsyncIterator[None]:
         if refusal is None and not error.connection_invalidated and not isinstance(error, InterfaceError):
             raise
         raise refusal or Unavailable(AWAY) from error
+
+
+async def fetch_directly(session: AsyncSession, statement: str, *values: Any) -> list[asyncpg.Record]:
+    """Run a statement by the driver itself, in the session's transaction: for the one that rings bells.
+
+    What lies between would take more than the statement does (0.4 of 0.7 ms). Parameters are `$1` and so on.
+    """
+    connection = await session.connection()
+    driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    found: list[asyncpg.Record] = await driver.fetch(statement, *values)
+    return found
 
 
 def _refusal_of(error: BaseException | None) -> Unavailable | None:
@@ -139,13 +156,12 @@ def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEng
     }
     if role:
         server_settings["role"] = role
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         pool_size=size,
         max_overflow=size,
         pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=1800,
-        pool_pre_ping=True,
         # An error's message goes to logs; it says which statement, never with whose values.
         hide_parameters=True,
         connect_args={
@@ -155,6 +171,26 @@ def make_engine(url: str, role: str | None, process: str, size: int) -> AsyncEng
             "command_timeout": ANSWER_TIMEOUT_S if role else None,
         },
     )
+    _try_idle_connections(engine)
+    return engine
+
+
+def _try_idle_connections(engine: AsyncEngine) -> None:
+    """Have the pool replace a connection that broke while nobody used it."""
+    dialect = engine.sync_engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_use(_connection: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def try_it(connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - entry.info.get("used_at", time.monotonic()) < TRIED_AFTER_S:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
 
 
 def async_url(url: str) -> URL:
@@ -174,4 +210,4 @@ def _name_the_tenant(session: Session, _transaction: SessionTransaction, connect
     """Local to the transaction: a setting of the session would leak to the connection's next user."""
     tenant: Any = session.info.get("tenant")
     if tenant is not None:
-        connection.execute(text("SELECT set_config('hub.tenant', :tenant, true)"), {"tenant": str(tenant)})
+        connection.exec_driver_sql("SELECT set_config('hub.tenant', $1, true)", (str(tenant),))

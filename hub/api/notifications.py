@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hub.api.auth import caller_of, house_of
+from hub.api.auth import caller_of, house_of, inbox_owner_of
 from hub.api.bodies import (
     MOST_PER_PAGE,
     PER_PAGE,
@@ -31,6 +31,7 @@ from hub.inbox.feed import Filters, State, read_head, read_one, read_page, row_o
 from hub.inbox.kinds import Kind, Level, Priority
 from hub.inbox.notify import Notice, Related, Wording, notify
 from hub.people.roles import Permission, Role
+from hub.work import Actor
 
 MOST_RECIPIENTS = 1000
 MOST_FACTS = 20
@@ -40,15 +41,16 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class To(Body):
-    """Who is told: people by id, or everybody in a role."""
+    """Who is told: people by id, everybody in a role, or everybody."""
 
     people: Annotated[list[uuid.UUID], Field(min_length=1, max_length=MOST_RECIPIENTS)] | None = None
     role: Role | None = None
+    everybody: Literal[True] | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.people is None) == (self.role is None):
-            raise ValueError("give either `people` or `role`")
+    def _one_of_them(self) -> Self:
+        if [self.people, self.role, self.everybody].count(None) != 2:
+            raise ValueError("give one of `people`, `role` and `everybody`")
         return self
 
 
@@ -112,7 +114,7 @@ class Listing(Body):
 
 
 async def send(request: Request) -> Response:
-    """POST: ring the bell of people or of a role."""
+    """POST: ring the bell of people, of a role or of everybody; the ids are listed unless there are too many."""
     caller = await caller_of(request)
     caller.needs(Permission.NOTIFICATIONS_SEND)
     sending = await read_body(request, Sending)
@@ -120,8 +122,10 @@ async def send(request: Request) -> Response:
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
 
         async def ring() -> dict[str, Any]:
-            ids = await notify(work, sending.to.role or sending.to.people or [], _notice(sending))
-            return {"ids": [str(each) for each in ids], "recipients": len(ids)}
+            to = sending.to
+            ids = await notify(work, to.people or to.role or "everybody", _notice(sending))
+            listed = {"ids": [str(each) for each in ids]} if len(ids) <= MOST_RECIPIENTS else {}
+            return listed | {"recipients": len(ids)}
 
         answer = await once(work, idempotency, ring)
     return JSONResponse(answer, 201)
@@ -141,7 +145,7 @@ def _notice(sending: Sending) -> Notice:
 
 async def list_(request: Request) -> Response:
     """GET: a page of the caller's own history, newest first."""
-    person = (await caller_of(request)).as_person
+    person = await inbox_owner_of(request)
     listing = read_query(request, Listing)
     filters = Filters(listing.state, listing.kind, listing.level, listing.q or None)
     before, after = read_number_cursor(listing.before), read_number_cursor(listing.after)
@@ -160,7 +164,7 @@ async def list_(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """GET: the exact number of unread ones."""
-    person = (await caller_of(request)).as_person
+    person = await inbox_owner_of(request)
     async with house_of(request).database.of_tenant(person.tenant) as session:
         head = await read_head(session, person.id)
     return JSONResponse({"unread": head.unread, "seq": head.seq}, headers=NO_STORE)
@@ -168,7 +172,7 @@ async def count(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """GET: one of the caller's own."""
-    person = (await caller_of(request)).as_person
+    person = await inbox_owner_of(request)
     async with house_of(request).database.of_tenant(person.tenant) as session:
         found = await read_one(session, person.id, request.path_params["id"])
     return JSONResponse(row_of(found), headers=NO_STORE)
@@ -178,10 +182,10 @@ def mark_as(as_: marks.Mark) -> Callable[[Request], Awaitable[Response]]:
     """POST: mark some of the caller's own read, unread or archived."""
 
     async def mark(request: Request) -> Response:
-        caller = await caller_of(request)
+        person = await inbox_owner_of(request)
         marking = await read_body(request, Marking)
-        async with house_of(request).open_work(caller.tenant, caller.actor) as work:
-            head = await marks.mark(work, caller.as_person.id, marking.ids, as_)
+        async with house_of(request).open_work(person.tenant, Actor("staff", person.id)) as work:
+            head = await marks.mark(work, person.id, marking.ids, as_)
         return JSONResponse({"unread": head.unread, "seq": head.seq}, headers=NO_STORE)
 
     return mark
@@ -189,9 +193,9 @@ def mark_as(as_: marks.Mark) -> Callable[[Request], Awaitable[Response]]:
 
 async def read_all(request: Request) -> Response:
     """POST: mark read what the caller has seen."""
-    caller = await caller_of(request)
+    person = await inbox_owner_of(request)
     reading = await read_body(request, ReadingAll)
-    async with house_of(request).open_work(caller.tenant, caller.actor) as work:
+    async with house_of(request).open_work(person.tenant, Actor("staff", person.id)) as work:
         upto = 2**53 if reading.upto is None else reading.upto
-        head = await marks.read_all(work, caller.as_person.id, upto)
+        head = await marks.read_all(work, person.id, upto)
     return JSONResponse({"unread": head.unread, "seq": head.seq}, headers=NO_STORE)

@@ -23,8 +23,7 @@ from hub.api.bodies import (
     read_query,
     write_cursor,
 )
-from hub.people import keys, sessions, staff
-from hub.people.live_tokens import sign_token
+from hub.people import keys, live_tokens, sessions, staff
 from hub.people.roles import Permission, Role
 from hub.people.tables import ApiKey, Staff
 
@@ -187,10 +186,20 @@ async def make_live_token(request: Request) -> Response:
     wanted = await read_body(request, TokenFor)
     house = house_of(request)
     async with house.database.of_tenant(caller.tenant) as session:
-        (person,) = await staff.active_staff(session, [wanted.staff_id])
-    token, expires_at = sign_token(house.keys, caller.tenant, person.id, house.clock())
-    answer = {"token": token, "expires_at": expires_at.isoformat()}
+        token, made = await live_tokens.issue_token(
+            session, house.keys, caller.tenant, wanted.staff_id, caller.actor.id, house.clock()
+        )
+    answer = {"id": str(made.id), "token": token, "expires_at": made.expires_at.isoformat()}
     return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
+
+
+async def revoke_live_token(request: Request) -> Response:
+    """DELETE: end a token at once, with the connections it opened; one that is over already is no error."""
+    caller = await caller_of(request)
+    caller.needs(Permission.LIVE_TOKENS)
+    async with house_of(request).open_work(caller.tenant, caller.actor) as work:
+        await live_tokens.revoke_token(work, request.path_params["id"])
+    return Response(status_code=204)
 
 
 def _moment(cursor: str | None) -> datetime | None:

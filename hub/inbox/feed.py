@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ARRAY, Select, Uuid, any_, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, Executable, Select, Uuid, any_, literal, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from hub.db import Database
 from hub.errors import NotFound
 from hub.inbox.kinds import Kind, Level
 from hub.inbox.tables import InboxHead, Notification
@@ -21,6 +24,9 @@ State = Literal["all", "unread", "read", "archived"]
 # Above this a client is better off with the newest page than with everything it missed.
 MOST_MISSED = 200
 SNAPSHOT = 50
+# In one transaction, and in one question or answer: whoever reads for thousands leaves others their turn.
+MOST_AT_ONCE = 256
+MOST_ROWS = 1000
 
 
 class NotificationRow(Protocol):
@@ -57,6 +63,30 @@ class Head:
 NO_HEAD = Head(0, 0, "none")
 
 
+class Asked(Protocol):
+    """Whose inbox is read, and from where: the epoch and number they have, or None for the newest rows."""
+
+    @property
+    def tenant(self) -> uuid.UUID:
+        """Whose person it is."""
+        ...
+
+    @property
+    def person(self) -> uuid.UUID:
+        """Whose inbox it is."""
+        ...
+
+    @property
+    def epoch(self) -> str | None:
+        """Which life of the inbox they know."""
+        ...
+
+    @property
+    def since(self) -> int | None:
+        """The last change they know."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Missed:
     """What somebody at `since` has to be told to stand at the head; `reset`: forget all, take these newest ones."""
@@ -89,13 +119,15 @@ class Page:
 
 def row_of(found: NotificationRow | Any) -> dict[str, Any]:
     """A notification as the API and the live connection show it."""
+    return {"id": str(found.id), "number": found.number, "seq": found.seq} | shared_row_of(found)
+
+
+def shared_row_of(found: NotificationRow | Any) -> dict[str, Any]:
+    """What is the same for everybody whom a new notification reached."""
     related = None
     if found.related_type:
         related = {"type": found.related_type, "id": str(found.related_id), "link": found.link}
     return {
-        "id": str(found.id),
-        "number": found.number,
-        "seq": found.seq,
         "title": found.title,
         "body": found.body,
         "kind": found.kind,
@@ -110,9 +142,32 @@ def row_of(found: NotificationRow | Any) -> dict[str, Any]:
     }
 
 
-async def open_inbox(session: AsyncSession, tenant: uuid.UUID, person: uuid.UUID) -> None:
-    """Give the person an inbox, if there is none yet."""
-    await session.execute(insert(InboxHead).values(tenant_id=tenant, person_id=person).on_conflict_do_nothing())
+# In order of person, like whoever else writes heads: so they never wait for each other.
+OPEN_INBOXES = text("""
+INSERT INTO inbox_heads (tenant_id, person_id)
+SELECT CAST(:tenant AS uuid), person_id FROM unnest(CAST(:people AS uuid[])) AS person_id ORDER BY person_id
+ON CONFLICT DO NOTHING
+""")
+
+ELSEWHERE = text("""
+SELECT head.person_id, head.seq, head.unread, head.epoch FROM inbox_heads AS head
+JOIN unnest(CAST(:people AS uuid[]), CAST(:numbers AS bigint[]), CAST(:epochs AS text[]))
+    AS known(person_id, seq, epoch) USING (person_id)
+WHERE head.seq <> known.seq OR CAST(head.epoch AS text) <> known.epoch
+""")
+
+ROWS = """
+SELECT asked.place, found.*
+FROM unnest(CAST(:places AS integer[]), CAST(:people AS uuid[]), CAST(:since AS bigint[]))
+    AS asked(place, person_id, since)
+CROSS JOIN LATERAL (
+    SELECT * FROM notifications
+    WHERE notifications.person_id = asked.person_id AND {which} ORDER BY {order} LIMIT :most
+) AS found
+ORDER BY place, {order} LIMIT :most_rows
+"""
+CHANGED = text(ROWS.format(which="seq > asked.since", order="seq, number")).columns(facts=JSONB)
+NEWEST = text(ROWS.format(which="archived_at IS NULL", order="number DESC")).columns(facts=JSONB)
 
 
 async def read_head(session: AsyncSession, person: uuid.UUID) -> Head:
@@ -122,34 +177,92 @@ async def read_head(session: AsyncSession, person: uuid.UUID) -> Head:
     return Head(row.seq, row.unread, str(row.epoch)) if row else NO_HEAD
 
 
-async def read_heads(watch: AsyncConnection, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Head]:
-    """The heads of many people of any tenant, in one query."""
+async def read_heads(reader: AsyncConnection | AsyncSession, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Head]:
+    """The heads of many people in one query: of any tenant, when the watch reads."""
     # One array, not a parameter for each: there may be more people than a statement takes parameters.
     wanted = any_(literal(list(people), ARRAY(Uuid)))
     query = select(InboxHead.person_id, InboxHead.seq, InboxHead.unread, InboxHead.epoch)
-    rows = (await watch.execute(query.where(InboxHead.person_id == wanted))).all()
+    rows = (await reader.execute(query.where(InboxHead.person_id == wanted))).all()
     return {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
 
 
-async def read_missed(session: AsyncSession, person: uuid.UUID, epoch: str | None, since: int | None) -> Missed:
-    """Everything that changed after `since`, as it is now, or the newest page where that says more.
+async def read_heads_elsewhere(
+    watch: AsyncConnection, known: Mapping[uuid.UUID, tuple[int, str]]
+) -> dict[uuid.UUID, Head]:
+    """The heads of those people, of any tenant, who stand at another number or in another epoch than is known."""
+    found: dict[uuid.UUID, Head] = {}
+    for start in range(0, len(known), MOST_ROWS):
+        part = dict(islice(known.items(), start, start + MOST_ROWS))
+        numbers, epochs = zip(*part.values(), strict=True)
+        rows = await watch.execute(ELSEWHERE, {"people": list(part), "numbers": numbers, "epochs": epochs})
+        found |= {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
+    return found
 
-    The session must be REPEATABLE READ, so that head and rows are of one moment.
+
+async def read_missed_by_many(database: Database, asked: Sequence[Asked]) -> list[Missed]:
+    """What each of these missed: everything that changed after `since`, as it is now, or the newest rows where that
+    says more. Head and rows are of one moment. Who has no inbox yet gets one.
     """
-    head = await read_head(session, person)
-    if since is not None and since <= head.seq and epoch == head.epoch:
-        changed = (
-            select(Notification)
-            .where(Notification.person_id == person, Notification.seq > since)
-            .order_by(Notification.seq, Notification.number)
-            .limit(MOST_MISSED + 1)
-        )
-        rows = list((await session.execute(changed)).scalars())
-        if len(rows) <= MOST_MISSED:
-            return Missed(head, since, [row_of(row) for row in rows])
-    newest = _of(person, Filters()).order_by(Notification.number.desc()).limit(SNAPSHOT + 1)
-    rows = list((await session.execute(newest)).scalars())
-    return Missed(head, 0, [row_of(row) for row in rows[:SNAPSHOT]], reset=True, more=len(rows) > SNAPSHOT)
+    async with database.watching() as watch:
+        heads = await read_heads(watch, {each.person for each in asked})
+    found: dict[int, Missed] = {}
+    behind: dict[uuid.UUID, list[int]] = defaultdict(list)
+    for place, each in enumerate(asked):
+        head = heads.get(each.person)
+        if head and (each.epoch, each.since) == (head.epoch, head.seq):
+            found[place] = Missed(head, head.seq, [])
+        else:
+            behind[each.tenant].append(place)
+    for tenant, places in behind.items():
+        new = {asked[place].person for place in places} - heads.keys()
+        if new:
+            async with database.of_tenant(tenant) as session:
+                await session.execute(OPEN_INBOXES, {"tenant": tenant, "people": list(new)})
+        for start in range(0, len(places), MOST_AT_ONCE):
+            part = {place: asked[place] for place in places[start : start + MOST_AT_ONCE]}
+            async with database.at_one_moment(tenant) as session:
+                found |= await _read_missed(session, part)
+    return [found[place] for place in range(len(asked))]
+
+
+async def _read_missed(session: AsyncSession, asked: dict[int, Asked]) -> dict[int, Missed]:
+    heads = await read_heads(session, {each.person for each in asked.values()})
+    standing = {place: heads.get(each.person, NO_HEAD) for place, each in asked.items()}
+    since = {
+        place: each.since
+        for place, each in asked.items()
+        if each.since is not None and each.since <= standing[place].seq and each.epoch == standing[place].epoch
+    }
+    changed = await _rows(
+        session, CHANGED, {place: (asked[place].person, since[place]) for place in since}, MOST_MISSED
+    )
+    told = {
+        place: Missed(standing[place], number, changed[place])
+        for place, number in since.items()
+        if len(changed[place]) <= MOST_MISSED
+    }
+    afresh = {place: (each.person, 0) for place, each in asked.items() if place not in told}
+    for place, rows in (await _rows(session, NEWEST, afresh, SNAPSHOT)).items():
+        told[place] = Missed(standing[place], 0, rows[:SNAPSHOT], reset=True, more=len(rows) > SNAPSHOT)
+    return told
+
+
+async def _rows(
+    session: AsyncSession, query: Executable, wanted: dict[int, tuple[uuid.UUID, int]], most: int
+) -> dict[int, list[dict[str, Any]]]:
+    """The rows of each, one more than `most` at most; those who find no room in an answer are asked for again."""
+    rows: dict[int, list[dict[str, Any]]] = {place: [] for place in wanted}
+    rest = sorted(wanted)
+    while rest:
+        people, since = zip(*(wanted[place] for place in rest), strict=True)
+        values = {"places": rest, "people": people, "since": since, "most": most + 1, "most_rows": MOST_ROWS}
+        answer = (await session.execute(query, values)).all()
+        cut_off = answer[-1].place if len(answer) == MOST_ROWS else None
+        for row in answer:
+            if row.place != cut_off:
+                rows[row.place].append(row_of(row))
+        rest = [place for place in rest if cut_off is not None and place >= cut_off]
+    return rows
 
 
 async def read_page(

@@ -6,17 +6,21 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import DateTime, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
-
-from hub.inbox.feed import row_of
+from hub.db import fetch_directly
+from hub.errors import FieldError, Invalid
+from hub.inbox.feed import shared_row_of
 from hub.inbox.kinds import LOUDNESS, Kind, Level, Priority
+from hub.inbox.tables import Notification
 from hub.people.roles import Role
-from hub.people.staff import active_staff, active_staff_in_role
-from hub.people.tables import Staff
+from hub.people.tenants import LANGUAGES
 from hub.work import Work
+
+Everybody = Literal["everybody"]
+
+# All are written in one transaction, in which nobody else can ring for any of them: a second or so for this many.
+MOST_TOLD = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,61 +57,94 @@ class Notice:
 
 
 # Heads are locked in order of person, so that two notices to the same people never wait for each other.
-WRITE_SQL = text("""
+# Words go in once for each language, and people come out together: there may be thousands.
+WRITE = """
 WITH told AS (
-    SELECT * FROM unnest(CAST(:people AS uuid[]), CAST(:titles AS text[]), CAST(:bodies AS text[]))
-        AS t(person_id, title, body) ORDER BY person_id
+    SELECT staff.id AS person_id, staff.language FROM staff WHERE staff.active AND {whom}
 ), moved AS (
     INSERT INTO inbox_heads AS head (person_id, tenant_id, seq, unread)
-    SELECT person_id, CAST(:tenant AS uuid), 1, 1 FROM told ORDER BY person_id
+    SELECT person_id, $1::uuid, 1, 1 FROM told ORDER BY person_id
     ON CONFLICT (person_id) DO UPDATE SET seq = head.seq + 1, unread = head.unread + 1
     RETURNING head.person_id, head.seq, head.unread
 ), written AS (
     INSERT INTO notifications (tenant_id, person_id, number, seq, title, body, kind, level, priority,
         related_type, related_id, link, facts, created_at, updated_at)
-    SELECT CAST(:tenant AS uuid), person_id, moved.seq, moved.seq, told.title, told.body,
-        CAST(:kind AS text), CAST(:level AS text), CAST(:priority AS text),
-        CAST(:related_type AS text), CAST(:related_id AS uuid), CAST(:link AS text),
-        CAST(:facts AS jsonb), :now, :now
+    SELECT $1, person_id, moved.seq, moved.seq, words.title, words.body, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $10
     FROM moved JOIN told USING (person_id)
-    RETURNING *
+        JOIN unnest($11::text[], $12::text[], $13::text[]) AS words(language, title, body) USING (language)
+    RETURNING id, person_id
 )
-SELECT written.*, moved.unread FROM written JOIN moved USING (person_id) ORDER BY person_id
-""")
-WRITE = WRITE_SQL.bindparams(bindparam("now", type_=DateTime(timezone=True))).columns(facts=JSONB)
+SELECT told.language, array_agg(person_id) AS people, array_agg(moved.seq) AS seqs, array_agg(moved.unread) AS unread,
+    array_agg(written.id) AS ids
+FROM written JOIN moved USING (person_id) JOIN told USING (person_id) GROUP BY told.language
+"""
+TO_PEOPLE = WRITE.format(whom="staff.id = ANY($2::uuid[])")
+TO_ROLE = WRITE.format(whom="staff.role = $2")
+TO_EVERYBODY = WRITE.format(whom="$2::text = 'everybody'")
 
 
-async def notify(work: Work, to: Sequence[uuid.UUID] | Role, notice: Notice) -> list[uuid.UUID]:
-    """Ring the bell of these people, or of everybody active in a role; returns the notifications' ids.
+async def notify(work: Work, to: Sequence[uuid.UUID] | Role | Everybody, notice: Notice) -> list[uuid.UUID]:
+    """Ring the bell of these people, or of everybody active, in a role or at all; returns the notifications' ids.
 
-    Nobody is told when one of the people named is unknown or inactive: that raises Invalid.
+    Nobody is told when one of the people named is unknown or inactive, or there are too many: that raises Invalid.
     """
-    if isinstance(to, Role):
-        recipients = await active_staff_in_role(work.session, to)
-    else:
-        recipients = await active_staff(work.session, to)
-    return await _write(work, recipients, notice) if recipients else []
-
-
-async def _write(work: Work, recipients: list[Staff], notice: Notice) -> list[uuid.UUID]:
-    words = [notice.read_in(person.language) for person in recipients]
-    usual = LOUDNESS[notice.kind]
-    related = notice.related
-    values = {
-        "tenant": work.tenant,
-        "people": [person.id for person in recipients],
-        "titles": [word.title for word in words],
-        "bodies": [word.body for word in words],
-        "kind": notice.kind,
-        "level": notice.level or usual.level,
-        "priority": notice.priority or usual.priority,
-        "related_type": related.type if related else None,
-        "related_id": related.id if related else None,
-        "link": related.link if related else None,
-        "facts": json.dumps(notice.facts),
-        "now": work.now,
-    }
-    written = (await work.session.execute(WRITE, values)).all()
+    statement = TO_ROLE if isinstance(to, Role) else TO_EVERYBODY if isinstance(to, str) else TO_PEOPLE
+    shared = _shared(work, notice)
+    words = {language: notice.read_in(language) for language in LANGUAGES}
+    written = await fetch_directly(
+        work.session,
+        statement,
+        work.tenant,
+        to if isinstance(to, str) else list(to),
+        shared.kind,
+        shared.level,
+        shared.priority,
+        shared.related_type,
+        shared.related_id,
+        shared.link,
+        json.dumps(shared.facts),
+        work.now,
+        list(words),
+        [wording.title for wording in words.values()],
+        [wording.body for wording in words.values()],
+    )
+    told = [person for row in written for person in row["people"]]
+    if not isinstance(to, str):
+        _check_that_all_were_told(to, told)
+    if len(told) > MOST_TOLD:
+        raise Invalid(
+            "These are more people than one notification may be sent to; nobody was notified.",
+            [FieldError("to", f"{len(told)} people", [f"at most {MOST_TOLD} people"])],
+        )
     for row in written:
-        work.inbox_moved(row.person_id, row.seq, row.unread, [row_of(row)])
-    return [row.id for row in written]
+        wording = words[row["language"]]
+        content = shared_row_of(shared) | {"title": wording.title, "body": wording.body}
+        each = zip(row["people"], row["seqs"], row["unread"], row["ids"], strict=True)
+        work.rang(each, content, urgent=shared.priority == Priority.CRITICAL)
+    return [id_ for row in written for id_ in row["ids"]]
+
+
+def _check_that_all_were_told(to: Sequence[uuid.UUID], told: list[uuid.UUID]) -> None:
+    if missing := sorted(str(person) for person in set(to).difference(told)):
+        raise Invalid(
+            "Some recipients are not on the active staff here; nobody was notified.",
+            [FieldError("to.people", f"unknown or inactive: {person}") for person in missing[:20]],
+        )
+
+
+def _shared(work: Work, notice: Notice) -> Notification:
+    """What all rows of a notice have in common, as a row that is not stored."""
+    usual, related = LOUDNESS[notice.kind], notice.related
+    return Notification(
+        title="",
+        body="",
+        kind=notice.kind,
+        level=notice.level or usual.level,
+        priority=notice.priority or usual.priority,
+        related_type=related.type if related else None,
+        related_id=related.id if related else None,
+        link=related.link if related else None,
+        facts=notice.facts,
+        created_at=work.now,
+        updated_at=work.now,
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -36,7 +35,7 @@ class InboxHead(OfTenant, Base):
     )
 
     person_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[uuid.UUID]
     epoch: Mapped[uuid.UUID] = mapped_column(server_default=func.gen_random_uuid())
     seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     unread: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -54,7 +53,7 @@ class Notification(OfTenant, Base):
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
-    tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[uuid.UUID]
     person_id: Mapped[uuid.UUID]
     number: Mapped[int] = mapped_column(BigInteger)
     seq: Mapped[int] = mapped_column(BigInteger)

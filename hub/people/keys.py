@@ -60,7 +60,7 @@ async def add_key(work: Work, name: str, scopes: Collection[str]) -> tuple[ApiKe
 
 
 async def revoke_key(work: Work, key_id: uuid.UUID) -> ApiKey:
-    """End a key at once; revoking it again changes nothing. Raises NotFound."""
+    """End a key at once, with every live token it asked for; revoking it again changes nothing. Raises NotFound."""
     key = (await work.session.execute(select(ApiKey).where(ApiKey.id == key_id))).scalar_one_or_none()
     if key is None:
         raise NotFound("There is no such key.")
@@ -68,6 +68,7 @@ async def revoke_key(work: Work, key_id: uuid.UUID) -> ApiKey:
         key.revoked_at = work.now
         await work.session.flush()
         await audit.record(work, "key.revoked", "api_key", key.id, after={"name": key.name})
+        work.access_ended(key=key.id)
     return key
 
 

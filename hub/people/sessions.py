@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ARRAY, Uuid, any_, delete, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub import audit
 from hub.crypto import hash_secret, new_secret
@@ -19,10 +18,18 @@ from hub.people.tenants import Clinic, clinic_of
 from hub.work import Work
 
 LONGEST_SESSION = timedelta(hours=12)
+LONGEST_COOKIE = 200
 # Well below the shortest idle time that can be set, or use would never be noted in time.
 USE_NOTED_EVERY = timedelta(seconds=10)
 ENDED_KEPT = timedelta(days=30)
 LONGEST_DEVICE = 200
+
+# Which sessions still count, as long as their person is active.
+OPEN = and_(
+    StaffSession.ended_at.is_(None),
+    StaffSession.expires_at > bindparam("now"),
+    StaffSession.last_used_at > bindparam("used_since"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +76,19 @@ async def start(work: Work, person: uuid.UUID, device: str) -> str:
 
 async def resolve(database: Database, cookie: str, now: datetime, idle: timedelta, *, in_use: bool) -> Person | None:
     """Whose cookie this is, or None when it is nobody's or its session is over. `in_use` puts off the idle end."""
-    tenant_hex, _, secret = cookie.partition(".")
-    try:
-        tenant = uuid.UUID(hex=tenant_hex)
-    except ValueError:
+    read = read_cookie(cookie)
+    if read is None:
         return None
+    tenant, secret_hash = read
     async with database.of_tenant(tenant) as session:
         query = (
             select(StaffSession, Staff, Tenant)
             .join(Staff, Staff.id == StaffSession.staff_id)
             .join(Tenant, Tenant.id == Staff.tenant_id)
-            .where(StaffSession.secret_hash == hash_secret(secret), Staff.active)
+            .where(StaffSession.secret_hash == secret_hash, Staff.active, OPEN)
         )
-        row = (await session.execute(query)).one_or_none()
-        if row is None or not is_open(row.StaffSession, now, idle):
+        row = (await session.execute(query, moments_of(now, idle))).one_or_none()
+        if row is None:
             return None
         if in_use and now - row.StaffSession.last_used_at > USE_NOTED_EVERY:
             used = update(StaffSession).where(StaffSession.id == row.StaffSession.id).values(last_used_at=now)
@@ -90,16 +96,25 @@ async def resolve(database: Database, cookie: str, now: datetime, idle: timedelt
         return person_of(row.Staff, clinic_of(row.Tenant), row.StaffSession.id)
 
 
-def is_open(session: StaffSession, now: datetime, idle: timedelta) -> bool:
-    """Whether a session still counts (pure)."""
-    return session.ended_at is None and now < session.expires_at and now < session.last_used_at + idle
+def read_cookie(cookie: str) -> tuple[uuid.UUID, bytes] | None:
+    """The tenant a cookie names, and the hash of its secret; None when it is no cookie of ours (pure)."""
+    tenant, _, secret = cookie.partition(".")
+    try:
+        return (uuid.UUID(hex=tenant), hash_secret(secret)) if len(cookie) <= LONGEST_COOKIE else None
+    except ValueError:
+        return None
+
+
+def moments_of(now: datetime, idle: timedelta) -> dict[str, datetime]:
+    """What `OPEN` asks for (pure)."""
+    return {"now": now, "used_since": now - idle}
 
 
 async def list_open(session: AsyncSession, person: uuid.UUID, now: datetime, idle: timedelta) -> list[StaffSession]:
     """The person's open sessions, the one used last first."""
-    query = select(StaffSession).where(StaffSession.staff_id == person, StaffSession.ended_at.is_(None))
-    found = (await session.execute(query.order_by(StaffSession.last_used_at.desc()).limit(100))).scalars()
-    return [each for each in found if is_open(each, now, idle)]
+    query = select(StaffSession).where(StaffSession.staff_id == person, OPEN)
+    latest_first = query.order_by(StaffSession.last_used_at.desc()).limit(100)
+    return list((await session.execute(latest_first, moments_of(now, idle))).scalars())
 
 
 async def end(work: Work, session: uuid.UUID, person: uuid.UUID) -> None:
@@ -111,24 +126,13 @@ async def end(work: Work, session: uuid.UUID, person: uuid.UUID) -> None:
 
 
 async def end_all(work: Work, person: uuid.UUID) -> None:
-    """Sign out everywhere; every open socket of the person closes."""
+    """Sign out everywhere: every session and live token of the person ends, and every open socket closes."""
     mine = (StaffSession.staff_id == person, StaffSession.ended_at.is_(None))
     await work.session.execute(update(StaffSession).where(*mine).values(ended_at=work.now))
+    next_era = update(Staff).where(Staff.id == person).values(token_era=Staff.token_era + 1)
+    await work.session.execute(next_era, execution_options={"synchronize_session": False})
     await audit.record(work, "session.ended_everywhere", "staff", person)
     work.access_ended(person)
-
-
-async def still_open(
-    watch: AsyncConnection, sessions: Collection[uuid.UUID], now: datetime, idle: timedelta
-) -> set[uuid.UUID]:
-    """Which of these sessions, of any tenant, still count."""
-    query = select(StaffSession.id).where(
-        StaffSession.id == any_(literal(list(sessions), ARRAY(Uuid))),
-        StaffSession.ended_at.is_(None),
-        StaffSession.expires_at > now,
-        StaffSession.last_used_at > now - idle,
-    )
-    return set((await watch.execute(query)).scalars())
 
 
 async def forget_old(work: Work) -> int:

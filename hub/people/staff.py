@@ -9,9 +9,9 @@ from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import ARRAY, Uuid, any_, func, literal, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub import audit
 from hub.errors import Conflict, FieldError, Invalid, NotFound
@@ -80,32 +80,6 @@ async def list_staff(session: AsyncSession, after: str | None, limit: int) -> li
     if after is not None:
         query = query.where(Staff.email > after)
     return list((await session.execute(query)).scalars())
-
-
-async def active_staff(session: AsyncSession, people: Collection[uuid.UUID]) -> list[Staff]:
-    """These people, in order of id; raises Invalid that names who is unknown or no longer active."""
-    wanted = set(people)
-    query = select(Staff).where(Staff.id.in_(wanted), Staff.active).order_by(Staff.id)
-    found = list((await session.execute(query)).scalars())
-    missing = sorted(str(person) for person in wanted - {staff.id for staff in found})
-    if missing:
-        raise Invalid(
-            "Some recipients are not on the active staff here; nobody was notified.",
-            [FieldError("to.people", f"unknown or inactive: {person}") for person in missing[:20]],
-        )
-    return found
-
-
-async def active_staff_in_role(session: AsyncSession, role: Role) -> list[Staff]:
-    """Everybody active in a role, in order of id."""
-    query = select(Staff).where(Staff.role == role, Staff.active).order_by(Staff.id)
-    return list((await session.execute(query)).scalars())
-
-
-async def still_active(watch: AsyncConnection, people: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Which of these people, of any tenant, still have access."""
-    query = select(Staff.id).where(Staff.id == any_(literal(list(people), ARRAY(Uuid))), Staff.active)
-    return set((await watch.execute(query)).scalars())
 
 
 async def change_staff(

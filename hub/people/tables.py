@@ -37,7 +37,10 @@ class Tenant(Base):
 
 
 class Staff(OfTenant, Base):
-    """Somebody who signs in. One person at two clinics is two rows; `email` is in lower case."""
+    """Somebody who signs in. One person at two clinics is two rows; `email` is in lower case.
+
+    Live tokens carry the person's `token_era`; when all of a person's access ends, the next era begins.
+    """
 
     __tablename__ = "staff"
     __table_args__ = (
@@ -55,6 +58,7 @@ class Staff(OfTenant, Base):
     password_hash: Mapped[str] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     shortcuts: Mapped[bool] = mapped_column(server_default=text("true"))
+    token_era: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime]
 
 
@@ -92,6 +96,16 @@ class ApiKey(OfTenant, Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class RevokedToken(OfTenant, Base):
+    """A live token that was ended before its time; kept until it would be over anyway."""
+
+    __tablename__ = "revoked_tokens"
+
+    tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    kept_until: Mapped[datetime]
 
 
 class Patient(OfTenant, Base):

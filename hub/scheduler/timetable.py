@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hub import idempotency
 from hub.logs import get_logger
-from hub.people import sessions, sign_in
+from hub.people import live_tokens, sessions, sign_in
 from hub.people.tenants import all_tenants
 from hub.scheduler.tables import Sweep
 from hub.wiring import House
@@ -30,12 +30,13 @@ class Recurring:
 
 
 async def forget_old_proofs(house: House) -> None:
-    """Sessions that ended long ago, answered requests older than a day, wrong guesses that no longer count."""
+    """Sessions and revoked tokens that are long over, old answers to requests, wrong guesses that no longer count."""
     async with house.database.watching() as watch:
         tenants = await all_tenants(watch)
     for tenant in tenants:
         async with house.open_work(tenant, SYSTEM) as work:
             await sessions.forget_old(work)
+            await live_tokens.forget_revoked(work)
             await idempotency.forget_old(work)
     async with house.database.of_nobody() as session:
         await sign_in.forget_old_failures(session, house.clock())

@@ -6,7 +6,9 @@ import uuid
 from typing import Any
 
 import httpx
+import pytest
 
+from hub.api import notifications
 from hub.people.staff import change_staff
 from hub.work import SYSTEM
 from tests.api.requests import NOTICE
@@ -60,6 +62,31 @@ async def test_a_role_is_everybody_active_in_it(hub: RunningHub, clinic: Clinic,
     async with hub.house.open_work(clinic.id, SYSTEM) as work:
         await change_staff(work, clinic.omar.id, active=False)
     assert (await program.post(PATH, json=NOTICE)).json() == {"ids": [], "recipients": 0}
+
+
+async def test_everybody_is_everybody_active(clinic: Clinic, program: httpx.AsyncClient) -> None:
+    answer = (await program.post(PATH, json=NOTICE | {"to": {"everybody": True}})).json()
+    assert (answer["recipients"], len(answer["ids"])) == (len(clinic.staff), len(clinic.staff))
+
+
+async def test_the_ids_of_very_many_are_not_listed(
+    clinic: Clinic, program: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "MOST_RECIPIENTS", 3)
+    assert (await program.post(PATH, json=NOTICE | {"to": {"everybody": True}})).json() == {"recipients": 4}
+
+
+@pytest.mark.parametrize(
+    "to",
+    [{}, {"everybody": False}, {"everybody": True, "role": "provider"}, {"people": []}, {"role": "king"}, "everybody"],
+    ids=str,
+)
+async def test_it_is_said_in_one_way_who_is_told(
+    hub: RunningHub, clinic: Clinic, program: httpx.AsyncClient, to: Any
+) -> None:
+    before = await count_rows(hub.house, clinic)
+    problem(await program.post(PATH, json=NOTICE | {"to": to}), 422)
+    assert await count_rows(hub.house, clinic) == before
 
 
 async def test_nobody_is_told_when_one_of_them_is_unknown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -12,7 +13,7 @@ from hub.people.staff import change_staff
 from hub.work import SYSTEM
 from tests.api.rows import count_rows
 from tests.conftest import RunningHub
-from tests.factories import Clinic, make_key
+from tests.factories import Clinic, make_key, tell
 from tests.live_client import open_live
 from tests.visitors import browser_of, problem, program_of, session_of
 
@@ -144,6 +145,7 @@ async def test_a_live_token_opens_the_socket_for_one_person(hub: RunningHub, cli
     found = read_token(hub.house.keys, made["token"], hub.house.clock())
     assert found
     assert (found.tenant, found.person) == (clinic.id, clinic.omar.id)
+    assert (str(found.id), found.expires_at.isoformat()) == (made["id"], made["expires_at"])
     async with open_live(hub.live_url, token=made["token"], origin="https://elsewhere.example") as live:
         assert (await live.hear_until("welcome"))["you"]["id"] == str(clinic.omar.id)
 
@@ -156,3 +158,32 @@ async def test_a_live_token_is_for_active_staff_of_the_same_clinic(
     async with program_of(hub, await make_key(hub.house, clinic)) as program:
         for nobody in (other_clinic.omar.id, clinic.huda.id, uuid.uuid4()):
             problem(await program.post("/api/v1/live-tokens", json={"staff_id": str(nobody)}), 422)
+
+
+@pytest.mark.parametrize("way", ["token", "key"])
+async def test_a_socket_opened_by_a_token_closes_when_the_token_or_its_key_is_revoked(
+    hub: RunningHub, clinic: Clinic, way: str
+) -> None:
+    async with browser_of(hub, clinic.admin) as admin:
+        key = (await admin.post("/api/v1/keys", json={"name": "Practice", "scopes": ["live:tokens"]})).json()
+        async with program_of(hub, key["key"]) as program:
+            ending, other = [
+                (await program.post("/api/v1/live-tokens", json={"staff_id": str(clinic.omar.id)})).json()
+                for _ in range(2)
+            ]
+            async with (
+                open_live(hub.live_url, token=ending["token"]) as live,
+                open_live(hub.live_url, token=other["token"]) as beside,
+            ):
+                for each in (live, beside):
+                    await each.hear_until("snap")
+                if way == "token":
+                    assert (await program.delete(f"/api/v1/live-tokens/{ending['id']}")).status_code == 204
+                else:
+                    assert (await admin.delete(f"/api/v1/keys/{key['id']}")).status_code == 204
+                async with asyncio.timeout(5):
+                    await live.socket.wait_closed()
+                assert live.socket.close_code == 4151
+                if way == "token":
+                    await tell(hub.house, clinic, clinic.omar)
+                    assert (await beside.hear_until("ev"))["seq"] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ import pytest
 
 from hub.errors import NotFound
 from hub.inbox import feed
-from hub.inbox.feed import Filters, Missed, Page
+from hub.inbox.feed import Filters, Head, Page
 from hub.inbox.kinds import Kind, Level
 from hub.inbox.notify import Notice, Wording, notify
 from hub.people.tables import Staff
@@ -33,12 +32,6 @@ async def page_of(
 ) -> Page:
     async with house.database.at_one_moment(person.tenant_id) as session:
         return await feed.read_page(session, person.id, filters, limit=limit, before=before, after=after)
-
-
-async def missed_by(house: House, person: Staff, since: int | None, epoch: str = "") -> Missed:
-    async with house.database.at_one_moment(person.tenant_id) as session:
-        epoch = epoch or (await feed.read_head(session, person.id)).epoch
-        return await feed.read_missed(session, person.id, epoch, since)
 
 
 async def tell_words(house: House, clinic: Clinic, *words: Wording, kind: Kind = Kind.SYSTEM) -> list[uuid.UUID]:
@@ -145,53 +138,6 @@ async def test_one_is_shown_to_its_owner_alone(house: House, clinic: Clinic, oth
             await feed.read_one(session, clinic.omar.id, own)
 
 
-async def test_what_was_missed_comes_in_order_of_change_and_as_it_is_now(house: House, clinic: Clinic) -> None:
-    ids = await tell_count(house, clinic, 4)
-    await mark(house, clinic.omar, "archive", ids[:1])
-    await mark(house, clinic.omar, "read", ids[2:3])
-    missed = await missed_by(house, clinic.omar, 2)
-    assert not missed.reset
-    assert [(row["number"], row["seq"]) for row in missed.items] == [(4, 4), (1, 5), (3, 6)]
-    assert missed.items[1]["archived_at"] is not None
-    assert (missed.head.seq, missed.head.unread, missed.since) == (6, 2, 2)
-    assert (await missed_by(house, clinic.omar, 6)).items == []
-
-
-async def test_without_a_cursor_that_fits_the_newest_are_told(house: House, clinic: Clinic) -> None:
-    ids = await tell_count(house, clinic, 3)
-    await mark(house, clinic.omar, "archive", ids[:1])
-    for since, epoch in ((None, ""), (5, ""), (1, str(uuid.uuid4())), (1, "none")):
-        missed = await missed_by(house, clinic.omar, since, epoch)
-        assert (missed.reset, missed.more) == (True, False)
-        assert [row["number"] for row in missed.items] == [3, 2]
-
-
-async def test_too_much_missed_is_told_as_the_newest(
-    house: House, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "MOST_MISSED", 4)
-    monkeypatch.setattr(feed, "SNAPSHOT", 3)
-    await tell_count(house, clinic, 5)
-    assert [row["number"] for row in (await missed_by(house, clinic.omar, 1)).items] == [2, 3, 4, 5]
-    missed = await missed_by(house, clinic.omar, 0)
-    assert (missed.reset, missed.more) == (True, True)
-    assert [row["number"] for row in missed.items] == [5, 4, 3]
-
-
-async def test_rows_and_head_are_of_one_moment_while_much_happens(house: House, clinic: Clinic) -> None:
-    async def tell_on() -> None:
-        for _ in range(30):
-            await tell(house, clinic, clinic.omar)
-
-    telling = asyncio.create_task(tell_on())
-    while not telling.done():
-        missed = await missed_by(house, clinic.omar, 0)
-        if not missed.reset:
-            assert [row["seq"] for row in missed.items] == list(range(1, missed.head.seq + 1))
-            assert missed.head.unread == len(missed.items)
-    await telling
-
-
 async def test_heads_of_many_are_read_at_once_across_clinics(
     house: House, clinic: Clinic, other_clinic: Clinic
 ) -> None:
@@ -204,3 +150,20 @@ async def test_heads_of_many_are_read_at_once_across_clinics(
         clinic.omar.id: (1, 1),
         other_clinic.omar.id: (1, 1),
     }
+
+
+async def test_heads_are_told_of_those_who_stand_elsewhere_than_is_known(
+    house: House, clinic: Clinic, other_clinic: Clinic
+) -> None:
+    people = [clinic.omar.id, clinic.huda.id, other_clinic.omar.id]
+    for each in (clinic, other_clinic):
+        await tell(house, each, each.omar, each.huda)
+    async with house.database.watching() as watch:
+        heads = await feed.read_heads(watch, people)
+        known = {person: (head.seq, head.epoch) for person, head in heads.items()}
+        assert await feed.read_heads_elsewhere(watch, known) == {}
+        assert await feed.read_heads_elsewhere(watch, {}) == {}
+        known = known | {clinic.huda.id: (0, known[clinic.huda.id][1]), other_clinic.omar.id: (1, "")}
+        known |= {uuid.uuid4(): (1, "") for _ in range(feed.MOST_ROWS)}
+        elsewhere: dict[uuid.UUID, Head] = await feed.read_heads_elsewhere(watch, known)
+    assert elsewhere == {person: heads[person] for person in (clinic.huda.id, other_clinic.omar.id)}

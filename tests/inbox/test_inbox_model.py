@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from hub.inbox import feed
 from hub.people.tables import Staff
-from hub.realtime import connection
+from hub.realtime import backlog, connection
 from hub.wiring import House
 from hub.work import SYSTEM
 from tests.factories import add_clinicians, open_clinic
@@ -65,7 +65,8 @@ def small_limits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "MOST_MISSED", 6)
         patch.setattr(feed, "SNAPSHOT", 4)
-        patch.setattr(connection, "MOST_QUEUED", 6)
+        for bounded in (backlog, connection):
+            patch.setattr(bounded, "MOST_FRAMES", 6)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from datetime import UTC, datetime
@@ -11,11 +12,14 @@ import httpx
 import pytest
 
 from hub.errors import Invalid
+from hub.inbox import notify as ringing
+from hub.inbox.feed import row_of
 from hub.inbox.kinds import LOUDNESS, Kind, Level, Priority
-from hub.inbox.notify import Notice, Related, Wording, notify
+from hub.inbox.notify import Everybody, Notice, Related, Wording, notify
 from hub.people.roles import Role
 from hub.people.staff import change_staff
 from hub.people.tables import Staff
+from hub.realtime.pushes import STANDING, Rang
 from hub.wiring import House
 from hub.work import SYSTEM
 from tests.conftest import MovableClock, RunningHub
@@ -26,9 +30,11 @@ from tests.live_client import cookies_of, open_live
 HELLO = Notice(Kind.SYSTEM, Wording("Hello"))
 
 
-async def ring(house: House, clinic: Clinic, to: list[Staff] | Role, notice: Notice = HELLO) -> list[uuid.UUID]:
+async def ring(
+    house: House, clinic: Clinic, to: list[Staff] | Role | Everybody, notice: Notice = HELLO
+) -> list[uuid.UUID]:
     async with house.open_work(clinic.id, SYSTEM) as work:
-        return await notify(work, to if isinstance(to, Role) else [person.id for person in to], notice)
+        return await notify(work, to if isinstance(to, str) else [person.id for person in to], notice)
 
 
 async def test_a_notification_reaches_an_open_tab(hub: RunningHub, clinic: Clinic) -> None:
@@ -90,6 +96,62 @@ async def test_a_role_means_everybody_active_in_it(house: House, clinic: Clinic,
     told = [await head_of(house, person) for person in (clinic.omar, clinic.huda)]
     untold = [await head_of(house, person) for person in (retired, clinic.desk, other_clinic.omar)]
     assert (told, untold) == ([(1, 1)] * 2, [(0, 0)] * 3)
+
+
+async def test_everybody_means_everybody_active_here(house: House, clinic: Clinic, other_clinic: Clinic) -> None:
+    async with house.open_work(clinic.id, SYSTEM) as work:
+        await change_staff(work, clinic.huda.id, active=False)
+    assert len(await ring(house, clinic, "everybody")) == 3
+    told = [await head_of(house, person) for person in (clinic.omar, clinic.desk, clinic.admin)]
+    untold = [await head_of(house, person) for person in (clinic.huda, other_clinic.omar)]
+    assert (told, untold) == ([(1, 1)] * 3, [(0, 0)] * 2)
+
+
+async def test_too_many_are_not_told_at_once(house: House, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ringing, "MOST_TOLD", 3)
+    with pytest.raises(Invalid, match="more people") as refused:
+        await ring(house, clinic, "everybody")
+    assert refused.value.errors[0].accepted == ["at most 3 people"]
+    assert await head_of(house, clinic.omar) == (0, 0)
+    assert len(await ring(house, clinic, Role.PROVIDER)) == 2
+
+
+async def test_thousands_are_told_in_one_statement(house: House, clinic: Clinic) -> None:
+    await add_clinicians(house, clinic, 2_000)
+    said: list[str] = []
+    async with house.open_work(clinic.id, SYSTEM) as work:
+        driver = (await (await work.session.connection()).get_raw_connection()).driver_connection
+        assert driver
+        driver.add_query_logger(listener := lambda query: said.append(query.query))
+        assert len(set(await notify(work, "everybody", HELLO))) == 2_004
+        driver.remove_query_logger(listener)
+        work.pushes.clear()
+    assert len(said) == 1
+
+
+async def test_what_is_announced_is_what_is_stored(house: House, clinic: Clinic) -> None:
+    words = {"en": Wording("Arrived"), "ar": Wording("وصل المريض", "الآن")}
+    facts = {"b": 1, "a": {"deep": [None, "é"]}, "longer": True}
+    about = Related("appointment", uuid.uuid4(), "/console/appointments/1")
+    notice = Notice(Kind.PATIENT_ARRIVED, words.__getitem__, priority=Priority.CRITICAL, related=about, facts=facts)
+    await ring(house, clinic, [clinic.omar])
+    async with house.open_work(clinic.id, SYSTEM) as work:
+        await notify(work, "everybody", notice)
+        pushes = list(work.pushes)
+        work.pushes.clear()
+    assert all(isinstance(push, Rang) and push.urgent and push.tenant == clinic.id for push in pushes)
+    assert len(pushes) == 2
+    told = {}
+    for push in pushes:
+        assert isinstance(push, Rang)
+        shared = json.loads(b"{" + push.shared)
+        for person, seq, unread, id_ in STANDING.iter_unpack(push.standings):
+            told[uuid.UUID(bytes=person)] = (unread, {"id": id_.decode(), "number": seq, "seq": seq} | shared)
+    assert told.keys() == {person.id for person in clinic.staff}
+    for person in clinic.staff:
+        stored = (await rows_of(house, person))[-1]
+        assert told[person.id] == ((await head_of(house, person))[1], row_of(stored))
+        assert stored.title == words[person.language].title
 
 
 async def test_nobody_in_a_role_is_nobody_told(house: House, clinic: Clinic) -> None:

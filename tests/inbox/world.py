@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -18,8 +17,10 @@ from hub.inbox.marks import Mark
 from hub.inbox.notify import Notice, Wording, notify
 from hub.people.tables import Staff
 from hub.realtime.connection import Connection, Listener
+from hub.realtime.ledger import Asked, Gap
+from hub.realtime.outlets import Fetched
 from hub.realtime.pushes import Push
-from hub.realtime.switchboard import Gap, Switchboard
+from hub.realtime.switchboard import Switchboard
 from hub.wiring import House, ledger_of
 from hub.work import SYSTEM, Actor, work_opener
 from tests.inbox.conftest import head_of, rows_of
@@ -79,7 +80,7 @@ class World:
         self.rumours: list[Push] = []
         self.devices = [Device(), Device()]
         self.slowly: tuple[str, Dice] | None = None
-        ledger = ledger_of(house.database, house.clock, house.idle)
+        ledger = ledger_of(house.database, house.keys, house.clock, house.idle)
         self._missed = ledger.missed
         self.board = Switchboard(replace(ledger, missed=self._missed_slowly), house.clock)
         self._open_work = work_opener(house.database, house.clock, self._announce)
@@ -87,8 +88,7 @@ class World:
     async def happens(self, what: str, dice: Dice) -> None:
         """Let one thing happen, and what it starts come to its end."""
         await getattr(self, what)(dice)
-        while reading := [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "_catch_up"]:  # type: ignore[union-attr]
-            await asyncio.wait(reading)
+        await self.board.reception.take_turn()
 
     # --- what happens to the inbox ----------------------------------------------------------------
 
@@ -176,9 +176,9 @@ class World:
         """The next rows take time to come: something else happens between, and is heard of first."""
         self.slowly = (("create", "read", "archive", "read_all")[dice.b % 4], dice)
 
-    async def _missed_slowly(self, tenant: uuid.UUID, person: uuid.UUID, epoch: str | None, since: int | None) -> Gap:
+    async def _missed_slowly(self, asked: Sequence[Asked]) -> Sequence[Gap]:
         slowly, self.slowly = self.slowly, None
-        missed = await self._missed(tenant, person, epoch, since)
+        missed = await self._missed(asked)
         if slowly is not None:
             await getattr(self, slowly[0])(slowly[1])
             await self.hear_all(slowly[1])
@@ -193,12 +193,17 @@ class World:
             return
         person = self.person
         device.connection = Connection(
-            Listener(person.tenant_id, person.id, person.role, person.name, person.language, uuid.uuid4(), None)
+            Listener(person.tenant_id, person.id, person.role, person.name, person.language, uuid.uuid4(), None),
+            Fetched(),
+            device.inbox.epoch,
+            device.inbox.cursor,
         )
         self.board.add(device.connection)
-        gap = await self.board.resume(device.connection, device.inbox.epoch, device.inbox.cursor)
-        self.board.catch_up(device.connection)
-        self._apply(device, {"t": "welcome", "epoch": gap.head.epoch, "resume": "reset" if gap.reset else "ok"})
+        self.board.reception.catch_up(device.connection)
+        await self.board.reception.take_turn()
+        first, *rest = device.connection.take_waiting()
+        self._apply(device, json.loads(first.data))
+        device.line += [json.loads(frame.data) for frame in rest]
 
     async def disconnect(self, dice: Dice) -> None:
         """A device's connection breaks, with all that is under way on it."""
@@ -221,9 +226,8 @@ class World:
     async def _send(self, device: Device) -> None:
         if device.connection is None:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0):
-                device.line += [json.loads(text) for text in await device.connection.next_frames()]
+        while waiting := device.connection.take_waiting():
+            device.line += [json.loads(frame.data) for frame in waiting]
         if device.connection.closing is not None:
             self._hang_up(device)
 
@@ -266,7 +270,7 @@ class World:
         self._check_moment(device.inbox)
         if asks_since is not None and device.connection is not None:
             device.connection.ask_again(asks_since)
-            self.board.catch_up(device.connection)
+            self.board.reception.catch_up(device.connection)
 
     # --- what must hold -----------------------------------------------------------------------------
 

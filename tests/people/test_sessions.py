@@ -206,18 +206,6 @@ async def test_a_session_is_forgotten_a_month_after_its_end(house: House, clinic
         assert await sessions.forget_old(work) == 1
 
 
-async def test_the_watch_tells_which_sessions_still_count(house: House, clinic: Clinic, clock: MovableClock) -> None:
-    await start(house, clinic.omar)
-    await start(house, clinic.huda)
-    async with house.open_work(clinic.id, SYSTEM) as work:
-        await sessions.end_all(work, clinic.huda.id)
-    (open_,), (ended,) = await rows(house, clinic.omar), await rows(house, clinic.huda)
-    async with house.database.watching() as watch:
-        ids = {open_.id, ended.id}
-        assert await sessions.still_open(watch, ids, clock(), house.idle) == {open_.id}
-        assert await sessions.still_open(watch, ids, clock() + house.idle, house.idle) == set()
-
-
 async def test_a_background_fetch_is_no_use_and_a_click_is(
     hub: RunningHub, clinic: Clinic, clock: MovableClock
 ) -> None:

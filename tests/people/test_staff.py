@@ -11,8 +11,6 @@ from hub.audit import AuditEntry
 from hub.errors import Conflict, Invalid, NotFound
 from hub.people.roles import Role
 from hub.people.staff import (
-    active_staff,
-    active_staff_in_role,
     add_staff,
     change_staff,
     get_clinician,
@@ -20,7 +18,6 @@ from hub.people.staff import (
     last_seen,
     list_staff,
     set_shortcuts,
-    still_active,
 )
 from hub.people.tables import Staff
 from hub.people.tenants import all_tenants, open_tenant
@@ -72,9 +69,6 @@ async def test_anothers_staff_is_not_there(house: House, clinic: Clinic, other_c
             await get_staff(session, other_clinic.omar.id)
         with pytest.raises(Invalid):
             await get_clinician(session, other_clinic.omar.id)
-        with pytest.raises(Invalid) as refusal:
-            await active_staff(session, [clinic.omar.id, other_clinic.omar.id])
-        assert [str(other_clinic.omar.id) in error.detail for error in refusal.value.errors] == [True]
     with pytest.raises(NotFound):
         async with house.open_work(clinic.id, SYSTEM) as work:
             await change_staff(work, other_clinic.omar.id, active=False)
@@ -89,16 +83,6 @@ async def test_a_clinician_is_an_active_provider(house: House, clinic: Clinic) -
         await change_staff(work, clinic.omar.id, active=False)
         with pytest.raises(Invalid):
             await get_clinician(work.session, clinic.omar.id)
-
-
-async def test_who_lost_access_is_told_nothing(house: House, clinic: Clinic) -> None:
-    async with house.open_work(clinic.id, SYSTEM) as work:
-        await change_staff(work, clinic.omar.id, active=False)
-        assert [each.id for each in await active_staff_in_role(work.session, Role.PROVIDER)] == [clinic.huda.id]
-        with pytest.raises(Invalid):
-            await active_staff(work.session, [clinic.omar.id])
-    async with house.database.watching() as watch:
-        assert await still_active(watch, {clinic.omar.id, clinic.huda.id}) == {clinic.huda.id}
 
 
 @pytest.mark.parametrize(("change", "ends"), [("role", True), ("active", True), ("language", False)])
