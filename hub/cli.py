@@ -115,15 +115,33 @@ def add_clinic(
 
 
 @hub.command()
-def web() -> None:
-    """Serve pages, API and live connections on HOST:PORT."""
-    from hub.app import make_app
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="how many processes serve; one for each core")
+@click.option("--listening", type=int, hidden=True, help="the file descriptor of a socket that listens already")
+def web(workers: int, listening: int | None) -> None:
+    """Serve pages, API and live connections on HOST:PORT. SIGHUP replaces the processes of several one by one."""
     from hub.logs import configure_logs
-    from hub.serve import serve
 
     settings = read_settings()
     configure_logs("web")
-    serve(make_app(settings), settings.host, settings.port)
+    if workers > 1:
+        import os
+        from tempfile import TemporaryDirectory
+
+        from hub.local.workers import Workers
+        from hub.serve import bind
+
+        with bind(settings.host, settings.port) as shared, TemporaryDirectory(prefix="hub-") as figures:
+            os.environ["METRICS_FOLDER"] = figures
+            Workers(shared, workers).run()
+        return
+
+    import socket
+
+    from hub.app import make_app
+    from hub.serve import bind, serve
+
+    open_socket = bind(settings.host, settings.port) if listening is None else socket.socket(fileno=listening)
+    serve(make_app(settings), open_socket)
 
 
 @hub.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from hub.appointments.board import TOPIC, read_versions
 from hub.clock import Clock, system_clock
 from hub.crypto import Keys
 from hub.db import Database
-from hub.inbox.feed import NO_HEAD, Head, Missed, open_inbox, read_heads, read_missed
-from hub.people import sessions
+from hub.inbox.feed import Head, Missed, read_heads_elsewhere, read_missed_by_many
+from hub.people.greetings import Known, recognise, still_valid
 from hub.people.sign_in import FrontDoor
-from hub.people.staff import still_active
 from hub.realtime.bus import Bus
-from hub.realtime.connection import Connection
+from hub.realtime.connection import Connection, Listener
 from hub.realtime.frames import Close
+from hub.realtime.ledger import Asked, Greeting, Ledger
 from hub.realtime.pushes import Push
-from hub.realtime.switchboard import Ledger, Switchboard
+from hub.realtime.switchboard import Switchboard
 from hub.settings import Settings
 from hub.work import OpenWork, work_opener
 
@@ -34,6 +34,7 @@ class House:
     keys: Keys
     database: Database
     bus: Bus
+    ledger: Ledger
     switchboard: Switchboard
     open_work: OpenWork
     front_door: FrontDoor
@@ -51,7 +52,8 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
     database = Database(settings.database_url.get_secret_value(), process)
     bus = Bus(settings.redis_url.get_secret_value(), keys)
     idle = timedelta(minutes=settings.idle_minutes)
-    switchboard = Switchboard(ledger_of(database, clock, idle), clock, bus.interest, lambda: bus.is_listening)
+    ledger = ledger_of(database, keys, clock, idle)
+    switchboard = Switchboard(ledger, clock, bus.interest, lambda: bus.is_listening)
 
     async def announce(pushes: list[Push]) -> None:
         # Those connected here hear at once; Redis carries it to the other processes.
@@ -61,27 +63,26 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
     open_work = work_opener(database, clock, announce)
     front_door = FrontDoor(database, clock, keys, open_work)
     try:
-        yield House(settings, clock, keys, database, bus, switchboard, open_work, front_door)
+        yield House(settings, clock, keys, database, bus, ledger, switchboard, open_work, front_door)
     finally:
         await bus.close()
         await database.close()
 
 
-def ledger_of(database: Database, clock: Clock, idle: timedelta) -> Ledger:
+def ledger_of(database: Database, keys: Keys, clock: Clock, idle: timedelta) -> Ledger:
     """How a switchboard asks this database."""
 
-    async def missed(tenant: uuid.UUID, person: uuid.UUID, epoch: str | None, since: int | None) -> Missed:
-        async with database.at_one_moment(tenant) as session:
-            found = await read_missed(session, person, epoch, since)
-        if found.head != NO_HEAD:
-            return found
-        async with database.of_tenant(tenant) as session:
-            await open_inbox(session, tenant, person)
-        return await missed(tenant, person, epoch, since)
-
-    async def heads(people: Collection[uuid.UUID]) -> dict[uuid.UUID, Head]:
+    async def recognised(greetings: Sequence[Greeting]) -> list[Listener | None]:
         async with database.watching() as watch:
-            return await read_heads(watch, people)
+            found = await recognise(watch, keys, greetings, clock(), idle)
+        return [_listener(known) if known else None for known in found]
+
+    async def missed(asked: Sequence[Asked]) -> list[Missed]:
+        return await read_missed_by_many(database, asked)
+
+    async def heads(people: Mapping[uuid.UUID, tuple[int, str]]) -> dict[uuid.UUID, Head]:
+        async with database.watching() as watch:
+            return await read_heads_elsewhere(watch, people)
 
     async def versions(topics: Collection[tuple[uuid.UUID, str]]) -> dict[tuple[uuid.UUID, str], int]:
         tenants = {tenant for tenant, topic in topics if topic == TOPIC}
@@ -89,28 +90,34 @@ def ledger_of(database: Database, clock: Clock, idle: timedelta) -> Ledger:
             found = await read_versions(watch, tenants)
         return {(tenant, TOPIC): version for tenant, version in found.items()}
 
-    async def lapsed(connections: Iterable[Connection]) -> dict[str, Close]:
-        return await _lapsed(database, list(connections), clock(), idle)
+    async def lapsed(connections: Sequence[Connection]) -> dict[Connection, Close]:
+        now = clock()
+        async with database.watching() as watch:
+            valid = await still_valid(watch, [connection.listener for connection in connections], now, idle)
+        return {
+            connection: _why_lapsed(connection.listener, now)
+            for connection, counts in zip(connections, valid, strict=True)
+            if not counts
+        }
 
-    return Ledger(missed, heads, versions, lapsed)
+    return Ledger(recognised, missed, heads, versions, lapsed)
 
 
-async def _lapsed(
-    database: Database, connections: list[Connection], now: datetime, idle: timedelta
-) -> dict[str, Close]:
-    by_session = {c.listener.session for c in connections if c.listener.session}
-    by_token = {c.listener.person for c in connections if not c.listener.session}
-    async with database.watching() as watch:
-        open_sessions = await sessions.still_open(watch, by_session, now, idle) if by_session else set()
-        active = await still_active(watch, by_token) if by_token else set()
-    lapsed: dict[str, Close] = {}
-    for connection in connections:
-        listener = connection.listener
-        if listener.session:
-            if listener.session not in open_sessions:
-                lapsed[connection.id] = Close.SESSION_ENDED
-        elif listener.person not in active:
-            lapsed[connection.id] = Close.SESSION_ENDED
-        elif listener.expires_at and listener.expires_at <= now:
-            lapsed[connection.id] = Close.TOKEN_EXPIRED
-    return lapsed
+def _listener(known: Known) -> Listener:
+    return Listener(
+        tenant=known.tenant,
+        person=known.person,
+        role=known.role,
+        name=known.name,
+        language=known.language,
+        session=known.session,
+        expires_at=known.expires_at,
+        key=known.key,
+        token=known.token,
+        era=known.era,
+    )
+
+
+def _why_lapsed(listener: Listener, now: datetime) -> Close:
+    over = listener.expires_at is not None and listener.expires_at <= now
+    return Close.TOKEN_EXPIRED if over else Close.SESSION_ENDED

@@ -7,9 +7,9 @@ What a crash between commit and announcement loses, each web process finds by it
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.clock import Clock
 from hub.db import Database
-from hub.realtime.pushes import AccessEnded, InboxMoved, Push, TopicChanged
+from hub.realtime.pushes import AccessEnded, InboxMoved, Push, Rang, TopicChanged, rang
 
 Announce = Callable[[list[Push]], Awaitable[None]]
 OpenWork = Callable[[uuid.UUID, "Actor"], AbstractAsyncContextManager["Work"]]
@@ -44,8 +44,14 @@ class Work:
     now: datetime
     pushes: list[Push] = field(default_factory=list)
 
+    def rang(
+        self, people: Iterable[tuple[uuid.UUID, int, int, uuid.UUID]], row: dict[str, Any], *, urgent: bool
+    ) -> None:
+        """Tell these people (each with seq, unread and id) of a notification; `row` lacks id, number and seq."""
+        self.pushes.append(rang(self.tenant, people, row, urgent=urgent, at=self.now.timestamp()))
+
     def inbox_moved(self, person: uuid.UUID, seq: int, unread: int, items: list[dict[str, Any]]) -> None:
-        """Tell the person's open tabs about rows that were created or changed under the number `seq`."""
+        """Tell the person's open tabs about rows that changed under the number `seq`."""
         self.pushes.append(InboxMoved(self.tenant, person, seq, unread, items=items))
 
     def inbox_read(self, person: uuid.UUID, seq: int, unread: int, upto: int) -> None:
@@ -56,9 +62,15 @@ class Work:
         """Tell everybody who watches `topic` that it has a newer version."""
         self.pushes.append(TopicChanged(self.tenant, topic, version))
 
-    def access_ended(self, person: uuid.UUID, session: uuid.UUID | None = None) -> None:
-        """Close the person's open sockets: those of one sign-in session, or all."""
-        self.pushes.append(AccessEnded(self.tenant, person, session))
+    def access_ended(
+        self,
+        person: uuid.UUID | None = None,
+        session: uuid.UUID | None = None,
+        key: uuid.UUID | None = None,
+        token: uuid.UUID | None = None,
+    ) -> None:
+        """End the tenant's open connections that match everything named here: a person, a sign-in, a key, a token."""
+        self.pushes.append(AccessEnded(self.tenant, person, session, key, token))
 
 
 def work_opener(database: Database, clock: Clock, announce: Announce) -> OpenWork:
@@ -70,6 +82,7 @@ def work_opener(database: Database, clock: Clock, announce: Announce) -> OpenWor
             work = Work(session, tenant, actor, clock())
             yield work
         if work.pushes:
-            await announce(work.pushes)
+            committed = clock().timestamp()
+            await announce([replace(push, at=committed) if isinstance(push, Rang) else push for push in work.pushes])
 
     return open_work

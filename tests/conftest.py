@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from hub.app import make_app
+from hub.app import Hub, make_app
 from hub.people.tables import Staff
 from hub.serve import bind, configure
 from hub.settings import Settings
@@ -64,8 +64,13 @@ def clock(the_clock: MovableClock) -> Iterator[MovableClock]:
 
 @pytest.fixture(scope="session")
 def settings(database_url: str, redis_url: str) -> Settings:
-    """Settings of a hub that uses this worker's servers."""
-    return Settings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), hub_keys=SecretStr(HUB_KEYS))
+    """Settings of a hub that uses this worker's servers, and in which no canary sings unasked."""
+    return Settings(
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        hub_keys=SecretStr(HUB_KEYS),
+        canary_every_s=0,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +95,10 @@ async def other_clinic(house: House) -> Clinic:
 class RunningHub:
     """The whole hub on a real socket of this machine."""
 
-    def __init__(self, url: str, house: House) -> None:
+    def __init__(self, url: str, house: House, app: Hub) -> None:
         self.url = url
         self.house = house
+        self.app = app
 
     @property
     def live_url(self) -> str:
@@ -152,7 +158,7 @@ async def run_hub(settings: Settings, clock: MovableClock) -> AsyncIterator[Runn
     app = make_app(settings, lambda chosen: build(chosen, "test web", clock))
     server = QuietServer(configure(app))
     async with server.running(port):
-        yield RunningHub(url, app.state.house)
+        yield RunningHub(url, app.state.house, app)
 
 
 @pytest.fixture(scope="session")

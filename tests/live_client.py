@@ -7,7 +7,6 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,93 +14,11 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-Row = dict[str, Any]
+from bench.inbox import Inbox, Row
+
+__all__ = ["Inbox", "Row"]
 
 OWN = "the hub's own"
-
-
-@dataclass
-class Inbox:
-    """What a client holds (pure): rows by id, the cursor, the badge; and every row it showed as new, in order."""
-
-    epoch: str | None = None
-    cursor: int | None = None
-    unread: int = 0
-    rows: dict[str, Row] = field(default_factory=dict)
-    shown: list[str] = field(default_factory=list)
-    held: dict[int, Row] = field(default_factory=dict)
-    resets: int = 0
-
-    @property
-    def place(self) -> Row | None:
-        """What to say in hello."""
-        return None if self.epoch is None or self.cursor is None else {"epoch": self.epoch, "seq": self.cursor}
-
-    def apply(self, frame: Row) -> int | None:
-        """Take a frame; returns the number to ask from when something is missing."""
-        match frame["t"]:
-            case "welcome":
-                self._take_welcome(frame)
-            case "snap" if self.cursor is None or frame["seq"] > self.cursor:
-                self.rows = {}
-                return self._move(frame["seq"], frame)
-            case "fill" if frame["from"] <= (self.cursor or 0):
-                if self.cursor is None:
-                    self.rows = {}
-                if self.cursor is None or frame["to"] > self.cursor:
-                    return self._move(frame["to"], frame)
-            case "ev" if self.cursor is None or frame["seq"] > self.cursor:
-                self.held[frame["seq"]] = frame
-                return self._take_held()
-            case "hb" if frame["head"] > (-1 if self.cursor is None else self.cursor):
-                return self.cursor or 0
-            case "resync":
-                return self.cursor or 0
-        return None
-
-    def _take_welcome(self, frame: Row) -> None:
-        if frame["resume"] == "reset":
-            self.resets += 1
-            self.cursor = None
-        self.epoch = frame["epoch"]
-        self.held = {}
-
-    def _move(self, seq: int, frame: Row) -> int | None:
-        self.cursor, self.unread = seq, frame["unread"]
-        self._merge(frame["items"])
-        return self._take_held()
-
-    def _take_held(self) -> int | None:
-        if self.cursor is None:
-            return None
-        for seq in sorted(self.held):
-            frame = self.held[seq]
-            if seq <= self.cursor:
-                del self.held[seq]
-            elif frame["prev"] == self.cursor:
-                del self.held[seq]
-                self.cursor, self.unread = seq, frame["unread"]
-                self._merge(frame.get("items", []))
-                self._sweep(frame)
-        return self.cursor if self.held else None
-
-    def _sweep(self, frame: Row) -> None:
-        for row in self.rows.values():
-            if row["seq"] <= frame.get("read_upto", -1) and row["read_at"] is None:
-                row |= {"read_at": frame["at"], "seq": frame["seq"]}
-
-    def _merge(self, items: list[Row]) -> None:
-        for row in sorted(items, key=lambda each: int(each["number"])):
-            known = self.rows.get(row["id"])
-            if known is None:
-                self.shown.append(row["id"])
-            if known is None or row["seq"] > known["seq"]:
-                self.rows[row["id"]] = dict(row)
-
-    @property
-    def titles(self) -> list[str]:
-        """The rows' titles in order of their place."""
-        return [row["title"] for row in sorted(self.rows.values(), key=lambda row: int(row["number"]))]
 
 
 class LiveClient:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import ssl
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import fields
-from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio import Redis
@@ -26,7 +23,9 @@ from redis.exceptions import RedisError
 
 from hub.crypto import CannotOpen, Keys
 from hub.logs import get_logger
-from hub.realtime.pushes import AccessEnded, InboxMoved, Push, TopicChanged
+from hub.realtime.meters import METERS
+from hub.realtime.packets import Unreadable, pack, unpack
+from hub.realtime.pushes import Push
 
 log = get_logger(__name__)
 
@@ -40,12 +39,7 @@ SHORTEST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 ORIGIN_BYTES = 8
 
-KINDS: dict[str, type[InboxMoved] | type[TopicChanged] | type[AccessEnded]] = {
-    "inbox": InboxMoved,
-    "topic": TopicChanged,
-    "ended": AccessEnded,
-}
-NAMES = {kind: name for name, kind in KINDS.items()}
+Hear = Callable[[list[Push]], None]
 
 
 class Bus:
@@ -61,15 +55,17 @@ class Bus:
         self._redis: Redis = Redis.from_url(
             url, socket_timeout=ANSWER_WITHIN_S, socket_connect_timeout=ANSWER_WITHIN_S, socket_keepalive=True
         )
-        self._tenants: set[bytes] = set()
-        self._writer: asyncio.StreamWriter | None = None
-        self._heard_at = 0.0
+        self._tenants: dict[bytes, uuid.UUID] = {}
+        self._subscription: Subscription | None = None
+        self._echoed_at = 0.0
         self._spared_until = 0.0
+        self.echo_lag = 0.0
 
     async def publish(self, pushes: list[Push]) -> None:
         """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._spared_until:
+            METERS.unpublished += len(pushes)
             return
         by_tenant: dict[uuid.UUID, list[Push]] = defaultdict(list)
         for push in pushes:
@@ -78,79 +74,72 @@ class Bus:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for tenant, theirs in by_tenant.items():
                     channel = channel_of(tenant)
-                    pipe.publish(channel, self._origin + self._keys.seal(encode_pushes(theirs), channel))
+                    pipe.publish(channel, self._origin + self._keys.seal(pack(theirs), channel))
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._spared_until = loop.time() + SPARE_FOR_S
+            METERS.unpublished += len(pushes)
             log.warning("bus: not published", error=type(error).__name__, pushes=len(pushes))
 
     def interest(self, tenant: uuid.UUID, on: bool) -> None:
         """Begin or end listening to a tenant's channel."""
         channel = channel_of(tenant)
-        (self._tenants.add if on else self._tenants.discard)(channel)
-        if self._writer is not None:
-            self._writer.write(_command(b"SUBSCRIBE" if on else b"UNSUBSCRIBE", channel))
+        if on:
+            self._tenants[channel] = tenant
+        else:
+            self._tenants.pop(channel, None)
+        if self._subscription is not None:
+            self._subscription.say(b"SUBSCRIBE" if on else b"UNSUBSCRIBE", channel)
 
-    async def listen(self, hear: Callable[[list[Push]], None], maybe_missed: Callable[[], None]) -> None:
+    async def listen(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         """Hear other processes until cancelled, connecting again whenever the connection is lost or dead."""
+        loop = asyncio.get_running_loop()
         pause = SHORTEST_PAUSE_S
         while True:
-            began = asyncio.get_running_loop().time()
+            began = loop.time()
             try:
                 await self._connected(hear, maybe_missed)
-            except (OSError, TimeoutError, hiredis.HiredisError, EOFError) as error:
+            except (OSError, TimeoutError, EOFError) as error:
                 log.warning("bus: connection lost", error=type(error).__name__)
             maybe_missed()
-            lasted = asyncio.get_running_loop().time() - began
-            pause = SHORTEST_PAUSE_S if lasted > self._silence else min(pause * 2, LONGEST_PAUSE_S)
+            pause = SHORTEST_PAUSE_S if loop.time() - began > self._silence else min(pause * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause)
 
-    async def _connected(self, hear: Callable[[list[Push]], None], maybe_missed: Callable[[], None]) -> None:
+    async def _connected(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await open_connection(self._url)
+            subscription = await subscribe(self._url, lambda reply: self._take(reply, hear, maybe_missed))
+        # Only now: while it connected, more may have come that we listen for.
+        subscription.say(b"SUBSCRIBE", self._echo, *self._tenants)
+        self._subscription = subscription
         echo = asyncio.create_task(self._publish_echoes())
         try:
-            writer.write(_command(b"SUBSCRIBE", self._echo, *self._tenants))
-            self._writer = writer
-            self._heard_at = asyncio.get_running_loop().time()
-            replies = hiredis.Reader()
-            while True:
-                data = await self._read(reader)
-                replies.feed(data)
-                while (reply := replies.gets()) is not False:
-                    self._take(reply, hear, maybe_missed)
+            await subscription.last(self._silence)
         finally:
-            self._writer = None
+            self._subscription = None
             echo.cancel()
-            writer.close()
+            subscription.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout_at(self._heard_at + self._silence):
-            data = await reader.read(65536)
-        if not data:
-            raise EOFError("closed by Redis")
-        self._heard_at = loop.time()
-        return data
-
-    def _take(self, reply: Any, hear: Callable[[list[Push]], None], maybe_missed: Callable[[], None]) -> None:
-        if isinstance(reply, hiredis.ReplyError):
-            raise EOFError("Redis said no")
+    def _take(self, reply: Any, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         if reply[0] == b"subscribe":
             maybe_missed()
-        if reply[0] != b"message" or reply[1] == self._echo or reply[2].startswith(self._origin):
+        if reply[0] != b"message":
             return
-        try:
-            pushes = decode_pushes(self._keys.open(reply[2][ORIGIN_BYTES:], reply[1]))
-        except (CannotOpen, ValueError, KeyError, TypeError, AttributeError):
-            log.warning("bus: unreadable message")
-            maybe_missed()
-            return
-        tenant_channel = reply[1]
-        hear([push for push in pushes if channel_of(push.tenant) == tenant_channel])
+        _, channel, message = reply
+        if channel == self._echo:
+            self.echo_lag = asyncio.get_running_loop().time() - self._echoed_at
+        elif channel in self._tenants and not message.startswith(self._origin):
+            try:
+                pushes = unpack(self._keys.open(message[ORIGIN_BYTES:], channel), self._tenants[channel])
+            except (CannotOpen, Unreadable):
+                METERS.unreadable += 1
+                log.warning("bus: unreadable message")
+                maybe_missed()
+                return
+            hear(pushes)
 
     async def _publish_echoes(self) -> None:
         while True:
+            self._echoed_at = asyncio.get_running_loop().time()
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._redis.publish(self._echo, b"")
             await asyncio.sleep(self._echo_every)
@@ -158,7 +147,7 @@ class Bus:
     @property
     def is_listening(self) -> bool:
         """Whether what other processes publish is heard here, as far as can be told."""
-        return self._writer is not None
+        return self._subscription is not None
 
     async def ping(self) -> None:
         """Raise what the driver raises when Redis does not answer."""
@@ -169,57 +158,80 @@ class Bus:
         await self._redis.aclose()
 
 
-async def open_connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A bare connection to the Redis at `url`, signed in."""
+class Subscription(asyncio.Protocol):
+    """A bare connection to Redis that hears channels: replies are taken as their bytes come, by no task."""
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        self._take = take
+        self._replies = hiredis.Reader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol."""
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio.Protocol."""
+        self._heard_at = self._loop.time()
+        try:
+            self._replies.feed(data)
+            while (reply := self._replies.gets()) is not False:
+                if isinstance(reply, hiredis.ReplyError):
+                    raise ConnectionRefusedError("Redis refused; see the password in REDIS_URL")
+                if isinstance(reply, list):
+                    self._take(reply)
+        except (hiredis.HiredisError, ConnectionRefusedError) as error:
+            self._end(EOFError(str(error)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Part of asyncio.Protocol."""
+        self._end(EOFError("closed by Redis"))
+
+    def say(self, *words: str | bytes) -> None:
+        """Send a command."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub takes one word only
+
+    async def last(self, silence: float) -> None:
+        """Wait until the connection is lost, or nothing came over it for `silence` seconds; raises either way."""
+        while True:
+            left = self._heard_at + silence - self._loop.time()
+            if left <= 0:
+                raise TimeoutError("nothing was heard")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await asyncio.shield(self._lost)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lost.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, error: Exception) -> None:
+        if not self._lost.done():
+            self._lost.set_exception(error)
+
+
+async def subscribe(url: str, take: Callable[[Any], None]) -> Subscription:
+    """A connection to the Redis at `url`, signed in, that hears no channel yet."""
     parts: dict[str, Any] = dict(parse_url(url))
+    loop = asyncio.get_running_loop()
     if "path" in parts:
-        reader, writer = await asyncio.open_unix_connection(parts["path"])
+        _, subscription = await loop.create_unix_connection(lambda: Subscription(take), parts["path"])
     else:
         tls = ssl.create_default_context() if url.startswith("rediss://") else None
-        reader, writer = await asyncio.open_connection(parts.get("host", "localhost"), parts.get("port", 6379), ssl=tls)
+        host, port = parts.get("host", "localhost"), parts.get("port", 6379)
+        _, subscription = await loop.create_connection(lambda: Subscription(take), host, port, ssl=tls)
     if password := parts.get("password"):
         user = (parts["username"],) if parts.get("username") else ()
-        writer.write(_command("AUTH", *user, password))
-        answer = await reader.readline()
-        if not answer.startswith(b"+OK"):
-            writer.close()
-            raise ConnectionRefusedError("Redis refused the password in REDIS_URL")
-    return reader, writer
-
-
-def _command(*words: str | bytes) -> bytes:
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub takes tuples of one word only
-    return packed
+        subscription.say("AUTH", *user, password)
+    return subscription
 
 
 def channel_of(tenant: uuid.UUID) -> bytes:
     """The channel of a tenant's pushes."""
     return b"hub:t:" + tenant.hex.encode()
-
-
-def encode_pushes(pushes: list[Push]) -> bytes:
-    """Pushes as bytes (pure)."""
-    return json.dumps([[NAMES[type(push)], _plain(push)] for push in pushes], separators=(",", ":")).encode()
-
-
-def decode_pushes(data: bytes) -> list[Push]:
-    """What `encode_pushes` wrote (pure); raises ValueError, KeyError, TypeError or AttributeError on anything else."""
-    return [KINDS[name](**_typed(values)) for name, values in json.loads(data)]
-
-
-def _plain(push: Push) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, uuid.UUID):
-            return value.hex
-        return value.isoformat() if isinstance(value, datetime) else value
-
-    return {each.name: plain(getattr(push, each.name)) for each in fields(push)}
-
-
-def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    for name in ("tenant", "person", "session"):
-        if values.get(name):
-            values[name] = uuid.UUID(hex=values[name])
-    if values.get("at"):
-        values["at"] = datetime.fromisoformat(values["at"])
-    return values

@@ -1,37 +1,48 @@
 """One open connection: what it has been sent, what waits to be sent, and what it missed.
 
-Nobody who has news for it ever waits for it: `offer` only queues. Its own writer sends, under a deadline.
+Nobody who has news for it ever waits for it: what its outlet does not take at once is kept in a bounded backlog.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import uuid
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from typing import Protocol
 
-from hub.realtime.frames import RESYNC, Close, encode
+from hub.realtime.backlog import MOST_FRAMES, Backlog
+from hub.realtime.frames import Close
+from hub.realtime.pushes import AccessEnded
+from hub.realtime.wire import Frame
 
-MOST_QUEUED = 256
-MOST_QUEUED_CHARACTERS = 256 * 1024
-# Rows read from the database are not counted above: they may fill a queue by themselves, and dropping them would only
-# have them read again. But a client that takes none of them does not get them for ever.
-MOST_READINGS_QUEUED = 4
+# So many bytes are fetched at once, and a frame.
+MOST_TAKEN = 16 * 1024
 
-
-_numbers = itertools.count()
+_numbers = itertools.count(1)
 
 
 class Stage(Enum):
     """Whether events may be sent as they come."""
 
-    READING = auto()  # hello was answered by nothing yet: events are held, and merged with the rows by number
+    BEHIND = auto()  # an event is missing: events are held until it comes, or the rows are read
+    READING = auto()  # rows are being read: events are held, and merged with them by number
     LIVE = auto()
-    BEHIND = auto()  # an event was missed: events are held again until the rows are read
     RESYNC = auto()  # frames were dropped: the client asks from its own cursor
+
+
+class Outlet(Protocol):
+    """The way to one client."""
+
+    def offer(self, frame: Frame) -> bool:
+        """Send it now, or return False: then `Connection.flush` or `Connection.take_waiting` fetches it."""
+        ...
+
+    def end(self, code: Close) -> None:
+        """Close the way; nothing is sent after that."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,136 +56,222 @@ class Listener:
     language: str
     session: uuid.UUID | None
     expires_at: datetime | None
+    key: uuid.UUID | None = None
+    token: uuid.UUID | None = None
+    era: int = 0
+
+    def ends_with(self, push: AccessEnded) -> bool:
+        """Whether this right to listen is among those that ended."""
+        return (
+            push.tenant == self.tenant
+            and push.person in (None, self.person)
+            and push.session in (None, self.session)
+            and push.key in (None, self.key)
+            and push.token in (None, self.token)
+        )
 
 
 class Connection:
     """The server's side of one open tab."""
 
     __slots__ = (
+        "__weakref__",
+        "_backlog",
         "_held",
-        "_queue",
-        "_queued_characters",
-        "_queued_readings",
-        "_wake",
+        "_outlet",
         "_wanted_since",
         "closing",
         "epoch",
-        "id",
         "listener",
         "number",
+        "person",
+        "rang_at",
+        "rang_seq",
         "sent",
         "stage",
+        "tenant",
         "topics",
         "unread",
+        "way",
     )
 
-    def __init__(self, listener: Listener) -> None:
-        self.id = uuid.uuid4().hex[:12]
+    def __init__(
+        self,
+        listener: Listener,
+        outlet: Outlet,
+        epoch: str | None = None,
+        since: int | None = None,
+        way: str = "websocket",
+    ) -> None:
+        """A client that stands at `since` of `epoch`, or has nothing yet; `way` is how it came, for the meters."""
         self.number = next(_numbers)
         self.listener = listener
-        self.stage = Stage.READING
-        self.epoch: str | None = None
-        self.sent = 0
+        self.person = listener.person.bytes
+        self.tenant = listener.tenant.bytes
+        self.stage = Stage.BEHIND
+        self.epoch = epoch
+        self.sent = -1
         self.unread = 0
-        self.topics: dict[str, int] = {}
+        # The newest bell that rang for it and was timed: under which number, and when that was committed.
+        self.rang_seq: int | None = None
+        self.rang_at = 0.0
+        self.way = way
+        self.topics: dict[str, int] | None = None
         self.closing: Close | None = None
-        self._held: list[tuple[int, int, str]] = []
-        self._queue: deque[str] = deque()
-        self._queued_characters = 0
-        self._queued_readings = 0
-        self._wanted_since: int | None = None
-        self._wake = asyncio.Event()
+        self._outlet = outlet
+        self._wanted_since: int | None = since
+        self._held: deque[tuple[int, int, Frame]] | None = None
+        self._backlog: Backlog | None = None
 
-    def offer(self, seq: int, unread: int, text: str) -> bool:
-        """Take the event that moves the inbox to `seq`; returns False when one before it is missing."""
-        if self.stage in (Stage.READING, Stage.BEHIND):
-            if len(self._held) < MOST_QUEUED:
-                self._held.append((seq, unread, text))
-            return True
-        if self.stage is Stage.RESYNC or seq <= self.sent:
-            return True
-        if seq != self.sent + 1:
+    @property
+    def waiting(self) -> int:
+        """How many frames the client has not taken yet."""
+        return len(self._backlog) if self._backlog else 0
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether it has had its welcome."""
+        return self.sent >= 0
+
+    def offer(self, seq: int, unread: int, event: Frame) -> bool:
+        """Take the event that moves the inbox to `seq`; returns False when this shows that one before it is missing."""
+        if self.stage is Stage.LIVE:
+            if seq == self.sent + 1:
+                self.sent, self.unread = seq, unread
+                self.send(event)
+                return True
+            if seq <= self.sent:
+                return True
             self.stage = Stage.BEHIND
+            self._hold(seq, unread, event)
             return False
-        self.sent, self.unread = seq, unread
-        self.send(text)
+        if self.stage is not Stage.RESYNC:
+            self._hold(seq, unread, event)
+        elif event.urgent:
+            self._tell_ahead(event)
         return True
+
+    def _hold(self, seq: int, unread: int, event: Frame) -> None:
+        if event.urgent and self.is_greeted:
+            self._tell_ahead(event)
+            event = Frame(event.data, moves_to=event.moves_to)
+        if self._held is None:
+            # What is dropped is the oldest: the rows that are read have it, or the gap shows.
+            self._held = deque(maxlen=MOST_FRAMES)
+        self._held.append((seq, unread, event))
+        if self.stage is Stage.BEHIND and self.is_greeted and self._wanted_since is None and seq == self.sent + 1:
+            # What was missing was only late.
+            self.stage = Stage.LIVE
+            self._offer_held()
+
+    def _offer_held(self) -> None:
+        held, self._held = self._held or (), None
+        for event in sorted(held, key=lambda event: event[0]):
+            self.offer(*event)
+
+    def _tell_ahead(self, event: Frame) -> None:
+        self._wait_for_client().add_ahead(event)
+        self.flush()
 
     def ask_again(self, since: int) -> None:
         """The client says how far it has come: it wants everything after that."""
         self._wanted_since = since
-        self.stage = Stage.BEHIND
+        if self.stage is not Stage.READING:
+            self.stage = Stage.BEHIND
 
-    def begin_reading(self) -> int:
-        """The number after which rows are to be read."""
-        since = self.sent if self._wanted_since is None else self._wanted_since
+    def begin_reading(self) -> int | None:
+        """The number after which rows are to be read; None for a client that has nothing yet."""
+        self.stage = Stage.READING
+        since = self._wanted_since
+        if since is None and self.is_greeted:
+            since = self.sent
         self._wanted_since = None
         return since
 
-    def caught_up(self, upto: int, unread: int, epoch: str, text: str) -> None:
+    def read_in_vain(self, since: int | None) -> None:
+        """The rows after `since` could not be read; they still are wanted."""
+        if self.stage is Stage.READING:
+            self.stage = Stage.BEHIND
+            if self._wanted_since is None:
+                self._wanted_since = since
+
+    def caught_up(self, upto: int, unread: int, epoch: str, *frames: Frame) -> None:
         """Send the rows read from the database, then what came in the meantime; it may be behind again after that."""
-        if self.epoch not in (None, epoch):
+        if self.is_greeted and self.epoch != epoch:
             # The inbox was begun anew, and only welcome can tell the client so.
             self.close(Close.GOING_AWAY)
         self.epoch, self.sent, self.unread = epoch, upto, unread
-        held, self._held = sorted(self._held), []
         self.stage = Stage.LIVE
-        self._send_rows(text)
-        for event in held:
-            self.offer(*event)
+        for frame in frames:
+            self.send(frame)
+        self._offer_held()
         if self._wanted_since is not None and self.stage is Stage.LIVE:
             self.stage = Stage.BEHIND
 
-    def topic_changed(self, topic: str, version: int, text: str) -> None:
+    def version_of(self, topic: str) -> int | None:
+        """Which version of a shared view the client has; None when it does not watch it."""
+        return self.topics.get(topic) if self.topics else None
+
+    def watch(self, topic: str, version: int = -1) -> None:
+        """The client wants to know of versions of `topic` newer than this one."""
+        if self.topics is None:
+            self.topics = {}
+        self.topics[topic] = version
+
+    def unwatch(self, topic: str) -> None:
+        """The client does not look at it any more."""
+        if self.topics:
+            self.topics.pop(topic, None)
+
+    def topic_changed(self, topic: str, version: int, frame: Frame) -> None:
         """Send a version of a shared view that is newer than what was sent."""
-        if version > self.topics.get(topic, -1):
+        if self.topics and version > self.topics.get(topic, version):
             self.topics[topic] = version
-            self.send(text)
+            self.send(frame)
 
-    def send(self, text: str) -> None:
-        """Queue a frame; when the client reads too slowly, drop all that waits and tell it to ask again."""
+    def send(self, frame: Frame) -> None:
+        """Send a frame, now or when the client takes it; when it reads too slowly, drop what waits for a resync."""
         if self.closing is not None:
             return
-        self._queued_characters += len(text)
-        if len(self._queue) >= MOST_QUEUED or self._queued_characters > MOST_QUEUED_CHARACTERS:
-            self._drop_what_waits()
-        else:
-            self._queue.append(text)
-            self._wake.set()
-
-    def _send_rows(self, text: str) -> None:
-        if self.closing is not None:
+        if self._backlog is None and self._outlet.offer(frame):
             return
-        if self._queued_readings == MOST_READINGS_QUEUED:
-            self._drop_what_waits()
-            return
-        self._queued_readings += 1
-        self._queue.append(text)
-        self._wake.set()
+        if not self._wait_for_client().add(frame):
+            self.stage = Stage.RESYNC
 
-    def _drop_what_waits(self) -> None:
-        self._forget_what_waits()
-        self.stage = Stage.RESYNC
-        self._queue.append(encode(RESYNC))
-        self._wake.set()
+    def _wait_for_client(self) -> Backlog:
+        if self._backlog is None:
+            self._backlog = Backlog()
+        return self._backlog
 
-    def _forget_what_waits(self) -> None:
-        self._queue = deque()
-        self._queued_characters = 0
-        self._queued_readings = 0
+    def flush(self) -> None:
+        """Send what waits, as far as the client takes it."""
+        while self._backlog is not None and self.closing is None:
+            if not self._outlet.offer(self._backlog.first()):
+                return
+            self._backlog.pop_first()
+            if not self._backlog:
+                self._backlog = None
+
+    def take_waiting(self) -> list[Frame]:
+        """What is to be sent next, for an outlet that fetches it; not all, so that what is critical still overtakes."""
+        taken: list[Frame] = []
+        size = 0
+        while self._backlog and size < MOST_TAKEN:
+            taken.append(self._backlog.pop_first())
+            size += len(taken[-1].data)
+        if not self._backlog:
+            self._backlog = None
+        return taken
 
     def close(self, code: Close) -> None:
         """End the connection at once; what waits is not sent, and the first reason stands."""
         if self.closing is None:
             self.closing = code
-            self._forget_what_waits()
-            self._wake.set()
+            self._outlet.end(code)
+        self._backlog = self._held = None
 
-    async def next_frames(self) -> deque[str]:
-        """What is to be sent next; waits until there is something. Empty when the connection ends."""
-        while not self._queue and self.closing is None:
-            self._wake.clear()
-            await self._wake.wait()
-        frames = self._queue
-        self._forget_what_waits()
-        return frames
+    def left(self) -> None:
+        """The client is gone, or has been told why it has to go: nothing more is sent."""
+        if self.closing is None:
+            self.closing = Close.GOING_AWAY
+        self._backlog = self._held = None

@@ -8,86 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
 
 from hub.errors import HubError
 from hub.logs import get_logger
-from hub.realtime import frames
+from hub.realtime import frames, wire
 from hub.realtime.connection import Connection, Stage
-from hub.realtime.frames import Close, encode
-from hub.realtime.pushes import AccessEnded, InboxMoved, Push, TopicChanged
+from hub.realtime.frames import Close
+from hub.realtime.ledger import Ledger
+from hub.realtime.meters import GONE, METERS
+from hub.realtime.pushes import STANDING, AccessEnded, InboxMoved, Push, Rang, TopicChanged
+from hub.realtime.reception import Reception
+from hub.realtime.wire import Frame
 
 log = get_logger(__name__)
 
 LOOK_EVERY_S = 2.0
 ACCESS_LOOK_EVERY_S = 20.0
-MOST_CATCHING_UP = 8
 HEARTBEAT_TURNS = 60
-# An event may slip in at each reading; whoever is still behind then is taken up by the next look.
-MOST_READS = 3
-
-
-class Standing(Protocol):
-    """Where an inbox stands in the database."""
-
-    @property
-    def seq(self) -> int:
-        """The number of its last change."""
-        ...
-
-    @property
-    def unread(self) -> int:
-        """How many are unread."""
-        ...
-
-    @property
-    def epoch(self) -> str:
-        """Which life of the inbox it is."""
-        ...
-
-
-class Gap(Protocol):
-    """What a client has to be told to stand at the head."""
-
-    @property
-    def head(self) -> Standing:
-        """Where the inbox stands."""
-        ...
-
-    @property
-    def since(self) -> int:
-        """The number after which rows are told."""
-        ...
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """The rows."""
-        ...
-
-    @property
-    def reset(self) -> bool:
-        """Whether the client forgets what it has."""
-        ...
-
-    @property
-    def more(self) -> bool:
-        """Whether there are older rows than these."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """How the switchboard asks the rest of the house; each may raise when the database is away."""
-
-    missed: Callable[[uuid.UUID, uuid.UUID, str | None, int | None], Awaitable[Gap]]
-    heads: Callable[[Collection[uuid.UUID]], Awaitable[dict[uuid.UUID, Any]]]
-    versions: Callable[[Collection[tuple[uuid.UUID, str]]], Awaitable[dict[tuple[uuid.UUID, str], int]]]
-    lapsed: Callable[[Iterable[Connection]], Awaitable[dict[str, Close]]]
+# So many people are told of a broadcast before whatever else waits has its turn: some five milliseconds of work.
+RUNG_AT_ONCE = 400
+# Where no inbox stands.
+NOWHERE = (-1, "")
 
 
 class Switchboard:
@@ -106,14 +51,17 @@ class Switchboard:
         self._ledger = ledger
         self._clock = clock
         self._interest = interest
+        self._hears_others = hears_others
         self._look_every = look_every
         self._access_look_every = access_look_every
         self._heartbeat_every = heartbeat_every
-        self._people: dict[uuid.UUID, set[Connection]] = defaultdict(set)
-        self._tenants: dict[uuid.UUID, set[Connection]] = defaultdict(set)
-        self._catching_up: dict[Connection, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(MOST_CATCHING_UP)
-        self._hears_others = hears_others
+        # Both by the bytes of an id. Tuples, for most people have one connection, and a set takes ten times the room.
+        self._people: dict[bytes, tuple[Connection, ...]] = {}
+        self._tenants: dict[bytes, set[Connection]] = {}
+        self._turns: tuple[set[Connection], ...] = tuple(set() for _ in range(HEARTBEAT_TURNS))
+        self._ringing: deque[Iterator[None]] = deque()
+        self.reception = Reception(ledger, clock, self.remove, lambda: bool(self._ringing))
+        self._left = asyncio.Event()
         self._look_now = asyncio.Event()
         self._looking_in_earnest = False
         self._heads_before: dict[uuid.UUID, int] = {}
@@ -121,107 +69,137 @@ class Switchboard:
         self._turn = 0
 
     def __len__(self) -> int:
-        return sum(len(connections) for connections in self._people.values())
+        return sum(len(turn) for turn in self._turns)
+
+    def __iter__(self) -> Iterator[Connection]:
+        for turn in self._turns:
+            yield from turn
 
     def connections_of(self, person: uuid.UUID) -> int:
         """How many connections a person holds here."""
-        return len(self._people.get(person, ()))
+        return len(self._people.get(person.bytes, ()))
 
     def add(self, connection: Connection) -> None:
         """Register before rows are read: what is pushed from now on is held for it."""
-        self._people[connection.listener.person].add(connection)
-        tenant = connection.listener.tenant
+        person, tenant = connection.person, connection.tenant
         if tenant not in self._tenants:
-            self._interest(tenant, True)
+            self._interest(connection.listener.tenant, True)
+            self._tenants[tenant] = set()
         self._tenants[tenant].add(connection)
+        self._people[person] = (*self._people.get(person, ()), connection)
+        self._turns[connection.number % HEARTBEAT_TURNS].add(connection)
+        self.reception.first_retry_s = frames.first_retry_s(len(self._people))
 
-    def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        for registry, key in (
-            (self._people, connection.listener.person),
-            (self._tenants, connection.listener.tenant),
-        ):
-            registry[key].discard(connection)
-            if not registry[key]:
-                del registry[key]
-        if connection.listener.tenant not in self._tenants:
+    def remove(self, connection: Connection, code: int = GONE) -> None:
+        """Forget a connection that has ended, with this close code unless the hub closed it with another one."""
+        METERS.ended[connection.way, connection.closing or code] += 1
+        connection.left()
+        others = tuple(each for each in self._people.get(connection.person, ()) if each is not connection)
+        if others:
+            self._people[connection.person] = others
+        else:
+            self._people.pop(connection.person, None)
+        neighbours = self._tenants.get(connection.tenant, set())
+        neighbours.discard(connection)
+        if not neighbours and self._tenants.pop(connection.tenant, None) is not None:
             self._interest(connection.listener.tenant, False)
-        if task := self._catching_up.pop(connection, None):
-            task.cancel()
+        self._turns[connection.number % HEARTBEAT_TURNS].discard(connection)
+        self.reception.forget(connection)
+        self._left.set()
 
     def deliver(self, pushes: Iterable[Push]) -> None:
-        """Queue pushes for whoever is connected here; never waits for a socket."""
+        """Send pushes to whoever is connected here; never waits for a client."""
         for push in pushes:
             match push:
+                case Rang():
+                    self._ring(push)
                 case InboxMoved():
-                    self._deliver_event(push)
+                    self._offer(push.tenant.bytes, push.person.bytes, push.seq, push.unread, frames.event(push))
                 case TopicChanged():
                     self._deliver_state(push)
                 case AccessEnded():
                     self._end_access(push)
 
-    def _deliver_event(self, push: InboxMoved) -> None:
-        listening = self._people.get(push.person)
-        if not listening:
+    def _ring(self, push: Rang) -> None:
+        if len(push) <= RUNG_AT_ONCE:
+            self._ring_some(push, push.standings)
             return
-        text = encode(frames.event(push))
-        for connection in listening:
-            if connection.listener.tenant == push.tenant and not connection.offer(push.seq, push.unread, text):
-                self.catch_up(connection)
+        self._ringing.append(self._ring_in_turns(push))
+        if len(self._ringing) == 1:
+            self._ring_on()
+
+    def _ring_in_turns(self, push: Rang) -> Iterator[None]:
+        step = RUNG_AT_ONCE * STANDING.size
+        for start in range(0, len(push.standings), step):
+            self._ring_some(push, push.standings[start : start + step])
+            yield
+
+    def _ring_on(self) -> None:
+        """Tell the next of a broadcast, and let the loop breathe before the ones after."""
+        try:
+            is_told = next(self._ringing[0], self) is self
+        except Exception:
+            # Whoever was not told finds a number missing, or a look does. What comes after must not wait for ever.
+            log.exception("a broadcast was not told to its end")
+            is_told = True
+        if is_told:
+            self._ringing.popleft()
+        if self._ringing:
+            asyncio.get_running_loop().call_soon(self._ring_on)
+
+    def _ring_some(self, push: Rang, standings: bytes) -> None:
+        people, tenant, shared, urgent, at = self._people, push.tenant.bytes, push.shared, push.urgent, push.at
+        event = None
+        for person, seq, unread, notification in STANDING.iter_unpack(standings):
+            listening = people.get(person)
+            if listening is None:
+                continue
+            event = Frame(wire.ring(seq, unread, notification, shared), moves_to=seq, urgent=urgent)
+            for connection in listening:
+                if connection.tenant == tenant and not connection.offer(seq, unread, event):
+                    self._noticed_a_gap(connection)
+        if event is not None:
+            METERS.commit_to_send.add_time(self._clock().timestamp() - at)
+            # The last one stands for all: to note it for everybody costs some hundredths of telling them.
+            connection.rang_seq, connection.rang_at = event.moves_to, at
+
+    def received(self, person: uuid.UUID, seq: int, held_ms: int) -> None:
+        """A client of this person's says that it had everything up to `seq`, so many milliseconds ago."""
+        for connection in self._people.get(person.bytes, ()):
+            if connection.rang_seq == seq:
+                METERS.commit_to_receipt.add_time(self._clock().timestamp() - connection.rang_at - held_ms / 1000)
+                return
+
+    def _noticed_a_gap(self, connection: Connection) -> None:
+        METERS.gaps_found["event"] += 1
+        self.reception.catch_up(connection)
+
+    def _offer(self, tenant: bytes, person: bytes, seq: int, unread: int, event: Frame) -> None:
+        for connection in self._people.get(person, ()):
+            if connection.tenant == tenant and not connection.offer(seq, unread, event):
+                self._noticed_a_gap(connection)
 
     def _end_access(self, push: AccessEnded) -> None:
-        for connection in self._people.get(push.person, ()):
-            listener = connection.listener
-            if listener.tenant == push.tenant and push.session in (None, listener.session):
+        near = self._people.get(push.person.bytes, ()) if push.person else self._tenants.get(push.tenant.bytes, ())
+        for connection in tuple(near):
+            if connection.listener.ends_with(push):
                 connection.close(Close.SESSION_ENDED)
+        self.reception.access_ended(push)
 
     def _deliver_state(self, push: TopicChanged) -> None:
-        text = encode(frames.state(push))
-        for connection in self._tenants.get(push.tenant, ()):
-            if push.topic in connection.topics:
-                connection.topic_changed(push.topic, push.version, text)
+        frame = frames.state(push)
+        for connection in tuple(self._tenants.get(push.tenant.bytes, ())):
+            connection.topic_changed(push.topic, push.version, frame)
 
-    async def watch(self, connection: Connection, topic: str) -> None:
-        """Begin telling a connection about a shared view, with the version it has now.
+    async def watch(self, connection: Connection, topic: str, version: int = -1) -> None:
+        """Begin telling a connection about a shared view, with the version it has now if that is newer.
 
         When the database is away that raises, but the next look at it tells the version.
         """
-        connection.topics[topic] = -1
+        connection.watch(topic, version)
         key = (connection.listener.tenant, topic)
-        version = (await self._ledger.versions([key])).get(key, 0)
-        self._deliver_state(TopicChanged(*key, version))
-
-    def catch_up(self, connection: Connection) -> None:
-        """Read what the connection misses, unless that is under way."""
-        if connection not in self._catching_up and connection.stage is Stage.BEHIND:
-            self._catching_up[connection] = asyncio.create_task(self._catch_up(connection))
-
-    async def _catch_up(self, connection: Connection) -> None:
-        try:
-            async with self._slots:
-                for _ in range(MOST_READS):
-                    await self.resume(connection, connection.epoch, connection.begin_reading())
-                    if connection.stage is not Stage.BEHIND:
-                        return
-        except HubError as error:
-            # The database is away; the next look at it starts this again.
-            log.warning("could not catch up", error=type(error).__name__)
-        except Exception:
-            log.warning("could not catch up", exc_info=True)
-        finally:
-            self._catching_up.pop(connection, None)
-
-    async def resume(self, connection: Connection, epoch: str | None, since: int | None) -> Gap:
-        """Bring a connection to the head from `since`; it is behind again when more came meanwhile."""
-        missed = await self._ledger.missed(connection.listener.tenant, connection.listener.person, epoch, since)
-        head = missed.head
-        frame = (
-            frames.snap(head.seq, head.unread, missed.items, more=missed.more)
-            if missed.reset
-            else frames.fill(missed.since, head.seq, head.unread, missed.items)
-        )
-        connection.caught_up(head.seq, head.unread, head.epoch, encode(frame))
-        return missed
+        now = (await self._ledger.versions([key])).get(key, 0)
+        connection.topic_changed(topic, now, frames.state(TopicChanged(*key, now)))
 
     def look_soon(self) -> None:
         """Look at Postgres now rather than at the next turn: something may have been missed."""
@@ -239,7 +217,7 @@ class Switchboard:
         in_earnest, self._looking_in_earnest = self._looking_in_earnest, False
         certain = in_earnest or not self._hears_others()
         try:
-            heads = await self._ledger.heads(list(self._people))
+            heads = await self._ledger.heads(self._standings())
         except Exception:
             # The reason to look still stands.
             self._looking_in_earnest = self._looking_in_earnest or in_earnest
@@ -247,38 +225,68 @@ class Switchboard:
         before, self._heads_before = self._heads_before, {person: head.seq for person, head in heads.items()}
         for person, head in heads.items():
             due = head.seq if certain else min(head.seq, before.get(person, 0))
-            for connection in self._people.get(person, ()):
+            for connection in self._people.get(person.bytes, ()):
                 if connection.stage is Stage.LIVE and (connection.sent < due or connection.epoch != head.epoch):
                     connection.stage = Stage.BEHIND
-                self.catch_up(connection)
-        watched = {(c.listener.tenant, topic) for each in self._tenants.values() for c in each for topic in c.topics}
+                    METERS.gaps_found["look"] += 1
+        # Also those who stand where their inbox does, and asked for more while the database was away.
+        for connection in self:
+            self.reception.catch_up(connection)
+        watched = {(c.listener.tenant, topic) for c in self if c.topics for topic in c.topics}
         if watched:
             versions = await self._ledger.versions(watched)
             self.deliver(TopicChanged(*key, version) for key, version in versions.items())
 
+    def _standings(self) -> dict[uuid.UUID, tuple[int, str]]:
+        """Where everybody connected here stands: the one furthest behind of several connections."""
+        standings = {}
+        for connections in self._people.values():
+            last = min(connections, key=lambda each: each.sent)
+            # Before it is greeted, a connection's epoch is whatever its client says.
+            alike = last.is_greeted and all(each.epoch == last.epoch for each in connections)
+            standings[last.listener.person] = (last.sent, last.epoch or "") if alike else NOWHERE
+        return standings
+
     async def look_at_access(self) -> None:
-        """Close the connections whose right to listen has ended, however it did."""
-        connections = {connection.id: connection for each in self._people.values() for connection in each}
+        """Close the connections whose right to listen has ended, however it did, and have tokens renewed in time."""
+        connections = list(self)
         if not connections:
             return
-        for connection_id, code in (await self._ledger.lapsed(connections.values())).items():
-            connections[connection_id].close(code)
+        asked = {connection: connection.listener for connection in connections}
+        for connection, code in (await self._ledger.lapsed(connections)).items():
+            # It may have shown a new token meanwhile.
+            if connection.listener is asked[connection]:
+                connection.close(code)
+        soon = self._clock() + timedelta(seconds=frames.RENEW_WITHIN_S + self._access_look_every)
+        for connection in connections:
+            if connection.listener.expires_at is not None and connection.listener.expires_at < soon:
+                connection.send(frames.renew())
 
     def beat(self, turn: int = 0, turns: int = 1) -> None:
         """Send a heartbeat to everybody, or to those whose turn it is: all at once would stop everything else."""
         self._beats += 1
-        now = self._clock()
-        for each in self._people.values():
-            for connection in each:
-                if connection.number % turns != turn:
-                    continue
-                if connection.stage in (Stage.LIVE, Stage.BEHIND):
-                    beat = frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, now)
-                    connection.send(encode(beat))
+        for bucket in self._turns[turn::turns]:
+            for connection in tuple(bucket):
+                if connection.is_greeted and connection.stage is not Stage.RESYNC:
+                    connection.send(self.heartbeat_of(connection))
+
+    def heartbeat_of(self, connection: Connection) -> Frame:
+        """Where everything stands, for one connection."""
+        return frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, self._clock())
+
+    async def drain(self, spread_s: float) -> None:
+        """Ask every client to connect anew, each at its own moment within `spread_s` seconds; wait until all left."""
+        connections = list(self)
+        for place, connection in enumerate(connections):
+            connection.send(frames.drain(int(spread_s * 1000 * place / len(connections))))
+        while self._people:
+            self._left.clear()
+            await self._left.wait()
 
     async def run(self) -> None:
-        """Look, check access and beat until cancelled; a database that is away is asked again at the next turn."""
+        """Greet, look, check access and beat until cancelled; a database that is away is asked again later."""
         await asyncio.gather(
+            self.reception.run(),
             self._repeat(self._look_every, self.look, self._look_now),
             self._repeat(self._access_look_every, self.look_at_access),
             self._repeat(self._heartbeat_every / HEARTBEAT_TURNS, self._beat),
@@ -301,6 +309,8 @@ class Switchboard:
             try:
                 await act()
             except HubError as error:
+                METERS.failed_turns[act.__name__] += 1
                 log.warning("turn failed, trying again", turn=act.__name__, error=type(error).__name__)
             except Exception:
+                METERS.failed_turns[act.__name__] += 1
                 log.warning("turn failed, trying again", turn=act.__name__, exc_info=True)

@@ -40,7 +40,14 @@ class Web:
 
     settings: Settings
     log: Path
+    workers: int = 1
     _process: Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -63,7 +70,15 @@ class Web:
         }
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "hub", "web", env=environment, stdout=log, stderr=log
+                sys.executable,
+                "-m",
+                "hub",
+                "web",
+                "--workers",
+                str(self.workers),
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
 
     async def ready(self) -> None:
@@ -80,15 +95,18 @@ class Web:
         """kill -9."""
         await self._end(signal.SIGKILL)
 
-    async def stop(self) -> None:
-        """Ask it to end."""
-        await self._end(signal.SIGTERM)
+    async def stop(self) -> int | None:
+        """Ask it to end; returns its exit code."""
+        return await self._end(signal.SIGTERM)
 
-    async def _end(self, how: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
+    async def _end(self, how: signal.Signals) -> int | None:
+        if self._process is None:
+            return None
+        if self._process.returncode is None:
             self._process.send_signal(how)
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._process.wait()
+        return self._process.returncode
 
     def faults(self) -> list[str]:
         """What it wrote that it never should, whatever happens around it."""
@@ -97,10 +115,10 @@ class Web:
 
 
 @asynccontextmanager
-async def run_web(settings: Settings, log: Path) -> AsyncIterator[Web]:
+async def run_web(settings: Settings, log: Path, workers: int = 1) -> AsyncIterator[Web]:
     """A web process that answers; at the end it must not have written of any fault."""
     port = free_port()
-    web = Web(settings.model_copy(update={"port": port, "public_url": f"http://127.0.0.1:{port}"}), log)
+    web = Web(settings.model_copy(update={"port": port, "public_url": f"http://127.0.0.1:{port}"}), log, workers)
     await web.start()
     try:
         await web.ready()

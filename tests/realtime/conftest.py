@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import structlog
@@ -13,7 +14,9 @@ import structlog
 from hub.app import doorkeeper, make_app
 from hub.people import sessions
 from hub.people.tables import Staff
-from hub.realtime.socket import Limits, LiveSocket
+from hub.realtime.door import Door, Limits
+from hub.realtime.framed import FramedWebSocket
+from hub.realtime.socket import LiveSocket
 from hub.serve import bind, configure
 from hub.settings import Settings
 from hub.wiring import House, build
@@ -29,7 +32,7 @@ def no_tracebacks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Whatever a client does, the hub answers it by a code, and never by a fault."""
     with structlog.testing.capture_logs() as logs:
         yield
-    assert [each for each in logs if each["log_level"] == "error" or "exc_info" in each] == []
+    assert [each for each in logs if each["log_level"] == "error" or each.get("exc_info")] == []
     errors = [each.getMessage() for each in caplog.get_records("call") if each.levelno >= logging.ERROR]
     assert [each for each in errors if each not in SAID_BY_UVICORN] == []
 
@@ -53,17 +56,21 @@ async def open_tab(
 
 
 @asynccontextmanager
-async def run_strict_hub(settings: Settings, clock: MovableClock, limits: Limits) -> AsyncIterator[RunningHub]:
-    """A hub of its own, with other limits for its clients."""
+async def run_strict_hub(
+    settings: Settings, clock: MovableClock, limits: Limits, ws: Any = FramedWebSocket
+) -> AsyncIterator[RunningHub]:
+    """A hub of its own, with other limits for its clients, or another protocol of the server's."""
     with bind("127.0.0.1", 0) as probe:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     settings = settings.model_copy(update={"public_url": url, "port": port})
     app = make_app(settings, lambda chosen: build(chosen, "test web", clock))
-    async with QuietServer(configure(app)).running(port):
+    config = configure(app)
+    config.ws = ws
+    async with QuietServer(config).running(port):
         house: House = app.state.house
-        app.state.live = LiveSocket(house.switchboard, doorkeeper(house), house.clock, limits)
-        yield RunningHub(url, house)
+        app.state.live = LiveSocket(Door(house.switchboard, house.ledger, doorkeeper(house), limits))
+        yield RunningHub(url, house, app)
 
 
 async def eventually(true: Callable[[], bool], within: float = 5) -> None:

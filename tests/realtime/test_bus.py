@@ -8,27 +8,28 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from hub.clock import system_clock
 from hub.crypto import Keys
-from hub.realtime.bus import Bus, channel_of, decode_pushes, encode_pushes
-from hub.realtime.pushes import AccessEnded, InboxMoved, Push, TopicChanged
+from hub.realtime import bus as buses
+from hub.realtime.bus import Bus, Subscription, channel_of
+from hub.realtime.packets import pack
+from hub.realtime.pushes import InboxMoved, Push, TopicChanged, rang
 from hub.realtime.switchboard import Switchboard
 from tests.conftest import HUB_KEYS
+from tests.realtime.books import Books, connect, of
 from tests.realtime.conftest import eventually
-from tests.realtime.test_switchboard import Books, connect, heard, listener
 from tests.servers import own_valkey
 
 KEYS = Keys.parse(HUB_KEYS)
 OTHER_KEYS = Keys.parse("k1:" + base64.b64encode(bytes(32)).decode())
-PERSON, SESSION = uuid.uuid4(), uuid.uuid4()
-NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+PERSON = uuid.uuid4()
 TITLE = "Sara Doe has arrived"
 
 
@@ -88,25 +89,6 @@ def tenant() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def test_pushes_come_out_as_they_went_in(tenant: uuid.UUID) -> None:
-    pushes: list[Push] = [
-        arrival(tenant),
-        InboxMoved(tenant, PERSON, 2, 0, read_upto=1, at=NOW),
-        TopicChanged(tenant, "arrivals", 7),
-        AccessEnded(tenant, PERSON, SESSION),
-        AccessEnded(tenant, PERSON, None),
-    ]
-    assert decode_pushes(encode_pushes(pushes)) == pushes
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"x", b"7", b"[7]", b'["inbox"]', b'[["inbox",7]]', b'[["other",{}]]', b'[["topic",{"version":1}]]']
-)
-def test_anything_else_is_no_push(data: bytes) -> None:
-    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        decode_pushes(data)
-
-
 async def test_a_push_is_heard_by_the_other_processes_and_not_by_its_own(redis_url: str, tenant: uuid.UUID) -> None:
     async with listening(redis_url, tenant) as first, listening(redis_url, tenant) as second:
         await first.bus.publish([arrival(tenant), TopicChanged(tenant, "arrivals", 2)])
@@ -120,14 +102,15 @@ async def test_two_switchboards_are_joined_by_their_buses(redis_url: str) -> Non
     books = Books()
     async with open_bus(redis_url) as one, open_bus(redis_url) as other:
         board = Switchboard(books.ledger(), system_clock, other.interest)
-        opened = await connect(board, listener(PERSON))
+        tab = await connect(board, of(PERSON))
         task = asyncio.create_task(other.listen(board.deliver, board.look_soon))
-        tenant = opened.listener.tenant
+        tenant = tab.opened.listener.tenant
         async with Redis.from_url(redis_url) as client:
             await _until_subscribed(client, tenant)
-        await one.publish([arrival(tenant)])
-        (event,) = await heard(opened)
-        assert event["items"][0]["title"] == TITLE
+        ring = rang(tenant, [(PERSON, 2, 2, PERSON)], {"title": TITLE}, urgent=False, at=0.0)
+        await one.publish([arrival(tenant), ring])
+        await eventually(lambda: len(tab.out) == 2)
+        assert [frame["items"][0]["title"] for frame in tab.take()] == [TITLE, TITLE]
         task.cancel()
         await asyncio.wait([task])
 
@@ -167,13 +150,13 @@ async def test_whoever_listens_in_reads_nothing(tenant: uuid.UUID) -> None:
 @pytest.mark.parametrize("noise", ["garbage", "nothing", "other keys", "of another channel", "no push"])
 async def test_noise_on_a_channel_is_harmless_and_raises_a_doubt(redis_url: str, tenant: uuid.UUID, noise: str) -> None:
     channel, other = channel_of(tenant), channel_of(uuid.uuid4())
-    sealed = encode_pushes([arrival(tenant)])
+    sealed = pack([arrival(tenant)])
     message = {
         "garbage": os.urandom(100),
         "nothing": b"",
         "other keys": b"o" * 8 + OTHER_KEYS.seal(sealed, channel),
         "of another channel": b"o" * 8 + KEYS.seal(sealed, other),
-        "no push": b"o" * 8 + KEYS.seal(b'[["inbox",[]]]', channel),
+        "no push": b"o" * 8 + KEYS.seal(b"[7]", channel),
     }[noise]
     async with Redis.from_url(redis_url) as stranger, listening(redis_url, tenant) as ear, open_bus(redis_url) as bus:
         before = ear.doubts
@@ -184,14 +167,84 @@ async def test_noise_on_a_channel_is_harmless_and_raises_a_doubt(redis_url: str,
         assert ear.pushes.empty()
 
 
-async def test_a_push_for_a_tenant_whose_channel_it_is_not_on_is_ignored(redis_url: str, tenant: uuid.UUID) -> None:
+async def test_a_push_is_of_the_tenant_on_whose_channel_it_came(redis_url: str, tenant: uuid.UUID) -> None:
     victim = uuid.uuid4()
     channel = channel_of(tenant)
-    mixed = encode_pushes([AccessEnded(victim, PERSON, None), arrival(tenant), TopicChanged(victim, "arrivals", 9)])
+    foreign = pack([arrival(victim), TopicChanged(victim, "arrivals", 9)])
     async with Redis.from_url(redis_url) as client, listening(redis_url, tenant, victim) as ear:
-        await client.publish(channel, b"o" * 8 + KEYS.seal(mixed, channel))
-        assert await ear.next() == arrival(tenant)
+        await client.publish(channel, b"o" * 8 + KEYS.seal(foreign, channel))
+        assert [await ear.next(), await ear.next()] == [arrival(tenant), TopicChanged(tenant, "arrivals", 9)]
         assert ear.pushes.empty()
+
+
+async def test_a_tenant_who_comes_while_the_bus_connects_is_listened_to(
+    redis_url: str, tenant: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe, goes_on, began = buses.subscribe, asyncio.Event(), asyncio.Event()
+
+    async def slowly(url: str, take: Callable[[Any], None]) -> Subscription:
+        began.set()
+        await goes_on.wait()
+        return await subscribe(url, take)
+
+    monkeypatch.setattr(buses, "subscribe", slowly)
+    async with open_bus(redis_url) as bus, open_bus(redis_url) as other:
+        ear = Ear(bus)
+        task = asyncio.create_task(bus.listen(ear.hear, ear.maybe_missed))
+        await began.wait()
+        bus.interest(tenant, True)
+        goes_on.set()
+        await eventually(lambda: ear.doubts == 2)
+        await other.publish([arrival(tenant)])
+        assert await ear.next() == arrival(tenant)
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_an_interest_in_the_moment_the_connection_ends_is_no_fault(redis_url: str, tenant: uuid.UUID) -> None:
+    async with listening(redis_url) as ear, open_bus(redis_url) as bus:
+        subscription = ear.bus._subscription
+        assert subscription is not None
+        subscription._transport.abort()  # type: ignore[union-attr]  # it is connected
+        for turn in range(4):
+            ear.bus.interest(uuid.UUID(int=turn), True)
+            await asyncio.sleep(0)
+        ear.bus.interest(tenant, True)
+        async with Redis.from_url(redis_url) as client:
+            await _until_subscribed(client, tenant)
+        await bus.publish([arrival(tenant)])
+        assert await ear.next() == arrival(tenant)
+
+
+async def test_a_fault_in_whoever_hears_does_not_end_the_hearing(
+    redis_url: str, tenant: uuid.UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(redis_url, tenant) as ear, open_bus(redis_url) as bus:
+        faults = [RuntimeError("a fault")]
+        put = ear.pushes.put_nowait
+
+        def fail_once(push: Push) -> None:
+            if faults:
+                raise faults.pop()
+            put(push)
+
+        ear.pushes.put_nowait = fail_once  # type: ignore[method-assign,assignment]
+        before = ear.doubts
+        await bus.publish([arrival(tenant)])
+        await eventually(lambda: ear.doubts >= before + 1)
+        await eventually(lambda: ear.bus.is_listening)
+        await bus.publish([arrival(tenant, 2)])
+        async with asyncio.timeout(5):
+            while (push := await ear.next()) != arrival(tenant, 2):
+                pass
+        assert push == arrival(tenant, 2)
+        caplog.clear()
+
+
+async def test_its_own_echo_tells_how_late_redis_is(redis_url: str) -> None:
+    async with listening(redis_url, echo_every=0.05) as ear:
+        await eventually(lambda: ear.bus.echo_lag > 0)
+        assert ear.bus.echo_lag < 1
 
 
 async def test_after_valkey_was_killed_it_is_listened_to_again_with_a_doubt(tenant: uuid.UUID) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from hub.realtime import frames
 from hub.realtime.frames import Close, EndConnection
-from hub.realtime.pushes import InboxMoved
+from hub.realtime.pushes import InboxMoved, TopicChanged
+from hub.realtime.wire import Frame
 
 # Written out: every worker of a run has to give the same names to the same tests.
 TENANT, PERSON, ROW = uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3)
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+
+def said(frame: Frame) -> Any:
+    return json.loads(frame.data)
 
 
 def refusal_of(text: str | bytes | None) -> EndConnection:
@@ -40,6 +46,8 @@ def refusal_of(text: str | bytes | None) -> EndConnection:
         ('{"t":"watch","topic":"arrivals"}', frames.Watch(t="watch", topic="arrivals")),
         ('{"t":"unwatch","topic":"arrivals"}', frames.Watch(t="unwatch", topic="arrivals")),
         ('{"t":"pong","n":2}', frames.Pong(t="pong", n=2)),
+        ('{"t":"auth","token":"x","nonce":"1"}', frames.Renewal(t="auth", token="x", nonce="1")),
+        ('{"t":"recv","seq":9,"held_ms":250}', frames.Receipt(t="recv", seq=9, held_ms=250)),
     ],
 )
 def test_every_frame_of_the_protocol_is_understood(text: str, frame: frames.ClientFrame) -> None:
@@ -81,6 +89,12 @@ def test_every_frame_of_the_protocol_is_understood(text: str, frame: frames.Clie
         '{"t":"read_all","upto":true,"nonce":"1"}',
         '{"t":"fill","from":1,"\\ud800":1}',
         '{"t":"watch","topic":"\\ud800"}',
+        '{"t":"auth","token":"x"}',
+        '{"t":"auth","nonce":"1"}',
+        json.dumps({"t": "auth", "token": "x" * 4097, "nonce": "1"}),
+        '{"t":"recv","seq":-1,"held_ms":0}',
+        '{"t":"recv","seq":1,"held_ms":60001}',
+        '{"t":"recv","seq":1}',
         "\ud800",
     ],
 )
@@ -106,9 +120,9 @@ def test_a_refusal_names_the_field_and_never_its_value() -> None:
 
 def test_an_event_carries_rows_or_how_far_all_was_read() -> None:
     moved = InboxMoved(TENANT, PERSON, 8, 3, items=[{"id": "a"}])
-    assert frames.event(moved) == {"t": "ev", "seq": 8, "prev": 7, "unread": 3, "items": [{"id": "a"}]}
+    assert said(frames.event(moved)) == {"t": "ev", "seq": 8, "prev": 7, "unread": 3, "items": [{"id": "a"}]}
     swept = InboxMoved(TENANT, PERSON, 9, 0, read_upto=7, at=NOW)
-    assert frames.event(swept) == {
+    assert said(frames.event(swept)) == {
         "t": "ev",
         "seq": 9,
         "prev": 8,
@@ -119,9 +133,39 @@ def test_an_event_carries_rows_or_how_far_all_was_read() -> None:
 
 
 def test_an_answer_names_its_question_if_it_had_a_name() -> None:
-    assert frames.refused("n1", "not-found", "No.") == {"t": "err", "code": "not-found", "detail": "No.", "nonce": "n1"}
-    assert frames.refused(None, "forbidden", "No.") == {"t": "err", "code": "forbidden", "detail": "No."}
+    assert said(frames.refused("n1", "not-found", "No.")) == {
+        "t": "err",
+        "code": "not-found",
+        "detail": "No.",
+        "nonce": "n1",
+    }
+    assert said(frames.refused(None, "forbidden", "No.")) == {"t": "err", "code": "forbidden", "detail": "No."}
 
 
-def test_frames_are_sent_as_they_are_read_without_escapes() -> None:
-    assert frames.encode({"title": "وصول سارة"}) == '{"title":"وصول سارة"}'
+def test_every_frame_says_first_what_it_is() -> None:
+    told = [
+        frames.state(TopicChanged(TENANT, "arrivals", 7)),
+        frames.heartbeat(3, 9, 2, {"arrivals": 7}, NOW),
+        frames.heartbeat(3, 9, 2, None, NOW),
+        frames.drain(1500),
+        frames.renew(),
+        frames.ok("n1"),
+        frames.fill(3, 5, 1, [{"id": "a"}]),
+        frames.snap(5, 1, [], more=True),
+    ]
+    assert [said(frame) for frame in told] == [
+        {"t": "state", "topic": "arrivals", "ver": 7},
+        {"t": "hb", "n": 3, "head": 9, "unread": 2, "topics": {"arrivals": 7}, "now": "2026-11-21T09:30:00+00:00"},
+        {"t": "hb", "n": 3, "head": 9, "unread": 2, "topics": {}, "now": "2026-11-21T09:30:00+00:00"},
+        {"t": "drain", "after_ms": 1500},
+        {"t": "renew", "within_s": 60},
+        {"t": "ok", "nonce": "n1"},
+        {"t": "fill", "from": 3, "to": 5, "unread": 1, "items": [{"id": "a"}]},
+        {"t": "snap", "seq": 5, "unread": 1, "items": [], "more": True},
+    ]
+    assert [frame.data.startswith(b'{"t":"') for frame in told] == [True] * len(told)
+
+
+@pytest.mark.parametrize(("connections", "longest"), [(0, 5), (1_000, 5), (2_500, 10), (5_000, 20), (100_000, 20)])
+def test_the_more_there_are_the_longer_the_first_wait(connections: int, longest: int) -> None:
+    assert frames.first_retry_s(connections) == longest

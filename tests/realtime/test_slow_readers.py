@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from hub.inbox.kinds import Kind
 from hub.inbox.notify import Notice, Wording, notify
-from hub.realtime.connection import MOST_QUEUED_CHARACTERS
+from hub.realtime.backlog import MOST_BYTES
+from hub.realtime.door import Limits
+from hub.realtime.framed import FramedWebSocket
 from hub.realtime.frames import Close
-from hub.realtime.socket import Limits
 from hub.serve import SEND_BUFFER
 from hub.settings import Settings
 from hub.work import SYSTEM
@@ -20,7 +24,7 @@ from tests.realtime.conftest import cookie_for, eventually, open_tab, run_strict
 SMALL = 4096
 LARGE = 16 * 1024
 # Enough for whatever the kernel and the server keep of what is not read, and to overflow the queue behind it.
-MANY = (4 * SEND_BUFFER + MOST_QUEUED_CHARACTERS) // LARGE + 60
+MANY = (4 * SEND_BUFFER + MOST_BYTES) // LARGE + 60
 
 
 async def tell_much(hub: RunningHub, clinic: Clinic) -> None:
@@ -53,8 +57,17 @@ async def test_who_reads_slowly_is_told_to_resync_and_then_has_everything(hub: R
         assert slow.inbox.titles[-1] == "And on it goes"
 
 
-async def test_who_never_reads_is_let_go_while_others_read_on(settings: Settings, the_clock: MovableClock) -> None:
-    async with run_strict_hub(settings, the_clock, Limits(send_within_s=0.5)) as hub:
+class Impatient(FramedWebSocket):
+    """Cuts off sooner."""
+
+    stuck_after_s = 0.5
+
+
+@pytest.mark.parametrize("ws", [Impatient, "websockets-sansio"], ids=["our server", "another server"])
+async def test_who_never_reads_is_let_go_while_others_read_on(
+    settings: Settings, the_clock: MovableClock, ws: Any
+) -> None:
+    async with run_strict_hub(settings, the_clock, Limits(send_within_s=0.5), ws) as hub:
         clinic = await open_clinic(hub.house)
         cookie = await cookie_for(hub.house, clinic.omar)
         async with (

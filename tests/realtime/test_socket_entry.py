@@ -12,8 +12,8 @@ from hub.people import sessions
 from hub.people.live_tokens import sign_token
 from hub.people.staff import change_staff
 from hub.people.tables import Staff
+from hub.realtime.door import Limits
 from hub.realtime.frames import Close
-from hub.realtime.socket import Limits
 from hub.settings import Settings
 from hub.work import SYSTEM
 from tests.conftest import MovableClock, RunningHub

@@ -1,0 +1,129 @@
+"""Uvicorn's WebSocket, which also lets the hub write whole frames: no task, no encoding, no copy for each client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from hub.realtime.connection import Connection
+from hub.realtime.frames import Close
+from hub.realtime.meters import METERS
+from hub.realtime.wire import Frame
+
+# Where in the ASGI scope the protocol is found.
+EXTENSION = "hub.framed"
+# A client that takes nothing from one look to the next is cut off: twice so long after its last byte at the latest.
+STUCK_AFTER_S = 7.0
+CLOSE_WITHIN_S = 5.0
+
+
+class FramedWebSocket(WebSocketsSansIOProtocol):
+    """The outlet of a connection under uvicorn."""
+
+    stuck_after_s = STUCK_AFTER_S
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connection: Connection | None = None
+        self._takes = True
+        self._stuck: asyncio.TimerHandle | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """Part of uvicorn's protocol: show itself to the app."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
+
+    async def send(self, message: Any) -> None:
+        """Part of uvicorn's protocol: what the app says by ASGI."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # Refused, by an answer of our own: uvicorn would miss a handshake, and log an error for each in a storm.
+            self.handshake_complete = True
+
+    def carry(self, connection: Connection) -> None:
+        """Tell this connection when the client takes frames again."""
+        self._connection = connection
+        # The client may have taken what was too much for it before we listened.
+        if self._takes:
+            connection.flush()
+
+    def offer(self, frame: Frame) -> bool:
+        """Write the frame, unless the client has not taken what was written before."""
+        if not self._takes:
+            return False
+        # It may pause us in the middle of this.
+        self.transport.write(frame.wire)
+        return True
+
+    def end(self, code: Close) -> None:
+        """Close with this code; a client that takes nothing is cut off."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        if not self._takes:
+            self._cut_off()
+            return
+        self._takes = False
+        self.conn.send_close(code, code.reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": code.reason})
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_WITHIN_S, self.transport.abort)
+
+    def handle_ping(self) -> None:
+        """Part of uvicorn's protocol: answer, unless the answers would pile up."""
+        if self._takes:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def pause_writing(self) -> None:
+        """Part of asyncio.Protocol: the client does not take what is written."""
+        super().pause_writing()
+        self._takes = False
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Part of asyncio.Protocol: the client took it."""
+        super().resume_writing()
+        self._no_longer_stuck()
+        self._takes = not self.close_sent
+        if self._connection is not None and self._takes:
+            self._connection.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of asyncio.Protocol."""
+        self._takes = False
+        self._no_longer_stuck()
+        self._connection = None
+        super().connection_lost(exc)
+        # What refers to itself waits for the collector, and that comes by rarely.
+        self.conn.parser.close()
+        if hasattr(self, "scope"):
+            cast(dict[str, Any], self.scope["extensions"]).pop(EXTENSION, None)
+
+    def _watch(self, left: int) -> None:
+        self._stuck = self.loop.call_later(self.stuck_after_s, self._cut_off_if_stuck, left)
+
+    def _cut_off_if_stuck(self, left: int) -> None:
+        # However slow its line is, who takes something is not stuck.
+        now = self.transport.get_write_buffer_size()
+        if now < left:
+            self._watch(now)
+        else:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        METERS.cut_off += 1
+        self.transport.abort()
+
+    def _no_longer_stuck(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None

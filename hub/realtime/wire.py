@@ -1,0 +1,76 @@
+"""Frames as they go out (pure): built once, however many connections they go to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_TEXT = 0x81  # a whole text message, not masked (RFC 6455, section 5.2)
+
+
+class Frame:
+    """One frame of the protocol: its JSON in UTF-8 and, for WebSockets, the bytes that carry it.
+
+    `moves_to` is the number an inbox stands at with it. `urgent` ones do not wait behind others. Of one `subject` only
+    the newest counts. `rows` were read from the database for this client.
+    """
+
+    __slots__ = ("_wire", "data", "moves_to", "rows", "subject", "urgent")
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        moves_to: int | None = None,
+        urgent: bool = False,
+        subject: str | None = None,
+        rows: bool = False,
+    ) -> None:
+        self.data = data
+        self.moves_to = moves_to
+        self.urgent = urgent
+        self.subject = subject
+        self.rows = rows
+        self._wire: bytes | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the frame says it is, which always comes first."""
+        return self.data[6 : self.data.index(b'"', 6)].decode()
+
+    @property
+    def wire(self) -> bytes:
+        """The frame as a WebSocket text message."""
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = text_message(self.data)
+        return wire
+
+
+def text_message(data: bytes) -> bytes:
+    """`data` as one unmasked WebSocket text message."""
+    size = len(data)
+    if size < 126:
+        return bytes((_TEXT, size)) + data
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + data
+    return b"\x81\x7f" + size.to_bytes(8, "big") + data
+
+
+def encode(frame: dict[str, Any]) -> bytes:
+    """The JSON of a frame."""
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# What is each one's own comes first, so that the rest is joined on and not written anew for everybody.
+_RING = b'{"t":"ev","seq":%d,"prev":%d,"unread":%d,"items":[{"id":"%b","number":%d,"seq":%d,%b]}'
+
+
+def ring(seq: int, unread: int, notification: bytes, shared: bytes) -> bytes:
+    """The JSON of the event by which one person hears of a new notification; `shared` is of `pushes.Rang`."""
+    return _RING % (seq, seq - 1, unread, notification, seq, seq, shared)
+
+
+def ahead_of(event: Frame) -> Frame:
+    """The rows of an event, to be told at once although frames before it still wait."""
+    return Frame(b'{"t":"ahead",' + event.data[event.data.index(b'"items":') :])
