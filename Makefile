@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: start test check bench lock
+.PHONY: start test check bench chaos lock
 
 # The supervisor stops when make does, however make ends.
 start: export HUB_STOP_WITH_PARENT = 1
@@ -22,9 +22,13 @@ check: .venv/test
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-# Measures the live path: `make bench BENCH="--connections 2000"` passes options on.
+# Measures the live path, with Django Channels beside it: `make bench BENCH="--connections 2000"` passes options on.
 bench: .venv/local
-	@$(BIN)/python -m bench.live $(BENCH)
+	@$(BIN)/python -m bench.live --beside $(BENCH)
+
+# Breaks everything, seed after seed: `make chaos CHAOS="--seed 17"` sees one again.
+chaos: .venv/local
+	@$(BIN)/python -m bench.chaos --seeds 200 $(CHAOS)
 
 # Pins what pyproject.toml asks for: `make lock UPGRADE=--upgrade` takes the newest that fit.
 lock: .venv/made

@@ -94,10 +94,11 @@ class Findings:
     idle: Idle
     warm_ups: list[Repeat] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
+    beside: list[Repeat] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
-        """What must not happen, warm-ups included."""
+        """What must not happen, warm-ups included; what others lose is in their own rows."""
         return [problem for repeat in (*self.warm_ups, *self.repeats) for problem in repeat.problems]
 
 

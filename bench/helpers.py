@@ -10,12 +10,13 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from hub.migrate import ROOT
 
+ROOT = Path(__file__).resolve().parent.parent
 LONGEST_LINE = 64 * 1024 * 1024
 
 Commands = Mapping[str, Callable[..., Awaitable[Any]]]
@@ -33,6 +34,16 @@ class Helper:
         """Its process."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is no more."""
+        return self._process.returncode is not None
+
+    def kill(self) -> None:
+        """kill -9."""
+        if not self.has_ended:
+            self._process.kill()
+
     async def ask(self, command: str, within: float, **values: Any) -> Any:
         """Have a command carried out, within so many seconds; its answer."""
         assert self._process.stdin and self._process.stdout
@@ -43,6 +54,7 @@ class Helper:
         except TimeoutError:
             raise BenchError(f"{self.name}: no answer to {command!r} within {within:g} s") from None
         if not line:
+            await self._process.wait()
             raise BenchError(f"{self.name} ended during {command!r}")
         answer, failure = json.loads(line)
         if failure:
@@ -51,11 +63,20 @@ class Helper:
 
 
 @asynccontextmanager
-async def helper(module: str, env: Mapping[str, str]) -> AsyncIterator[Helper]:
-    """A helper that runs `python -m module`, with its errors on ours."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, env=dict(env), cwd=ROOT, limit=LONGEST_LINE
-    )
+async def helper(
+    module: str, env: Mapping[str, str], python: str | Path = sys.executable, log: Path | None = None
+) -> AsyncIterator[Helper]:
+    """A helper that runs `python -m module`, with its errors on ours, or in a log."""
+    with log.open("ab") if log else nullcontext() as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(python, "-m", module),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=errors,
+            env=dict(env),
+            cwd=ROOT,
+            limit=LONGEST_LINE,
+        )
     try:
         yield Helper(module, process)
     finally:
@@ -66,6 +87,7 @@ async def helper(module: str, env: Mapping[str, str]) -> AsyncIterator[Helper]:
 
 async def obey(commands: Commands) -> None:
     """Be a helper: carry out what is asked, one after the other, until nobody asks any more."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # where logs go by themselves
     reader = asyncio.StreamReader(limit=LONGEST_LINE)
     protocol = asyncio.StreamReaderProtocol(reader)
     await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
@@ -76,5 +98,5 @@ async def obey(commands: Commands) -> None:
             answer = await commands[command](**values)
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
-        sys.stdout.write(json.dumps([answer, failure]) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps([answer, failure]) + "\n")
+        answers.flush()

@@ -42,11 +42,12 @@ class Rates(click.ParamType[tuple[float, ...]]):
 
 @click.command()
 @click.option("--connections", default=1000, show_default=True, type=click.IntRange(2, 15_000))
-@click.option("--rates", default="100", show_default=True, type=Rates(), help="notifications per second: 100,400")
+@click.option("--rate", "rates", default="100,1000", show_default=True, type=Rates(), help="notifications a second")
 @click.option("--seconds", default=15.0, show_default=True, help="length of a repeat; a heartbeat comes every 15 s")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--idle", default=15.0, show_default=True, help="seconds to watch the connections do nothing")
 @click.option("--at-once", default=32, show_default=True, type=click.IntRange(1), help="connections being opened")
+@click.option("--beside", is_flag=True, help="Django Channels too: installs it outside of the project")
 @click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="also write the findings there")
 def main(
     connections: int,
@@ -55,10 +56,11 @@ def main(
     repeats: int,
     idle: float,
     at_once: int,
+    beside: bool,
     out: Path | None,
 ) -> None:
     """Measure the way of a notification from its commit to an open tab; fails when a single one is lost."""
-    plan = Plan(connections, rates, seconds, repeats, idle, at_once)
+    plan = Plan(connections, rates, seconds, repeats, idle, at_once, beside)
     try:
         with running() as servers:
             findings = asyncio.run(measure(servers, plan, _say))

@@ -1,5 +1,7 @@
 """The load process: many open tabs that follow `hub.v1` as a page does, and note when each notification came.
 
+Of what is put beside the hub they understand two frames: `ready`, and `notification` with its row.
+
 One thread, bare protocols and no masking work, so that it is never what is slow.
 """
 
@@ -111,6 +113,10 @@ class Tab(asyncio.Protocol):
                 self._ask()
             case "resync":
                 self._ask()
+            case "ready":
+                self._ready.set_result(None)
+            case "notification":
+                self._arrivals.note([frame["item"]], now, caught_up=False)
 
     def _ask(self) -> None:
         if not self._asked:
@@ -145,7 +151,7 @@ class Load:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         host = f"127.0.0.1:{port}"
-        headers = {"Origin": f"http://{host}", "Cookie": f"hub={cookie}"}
+        headers = {"Origin": f"http://{host}", "Cookie": cookie}
         opening = websocket.request(host, "/live", "hub.v1", headers)
         await loop.create_connection(lambda: Tab(opening, self._arrivals, ready), "127.0.0.1", port)
         await ready

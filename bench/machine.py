@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -67,6 +69,19 @@ def resident_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise BenchError(f"process {pid} has ended")
+
+
+def memory(pid: int) -> tuple[int, int]:
+    """The memory a process holds now, and its fair share of what it shares with others (bytes)."""
+    rollup = (PROC / str(pid) / "smaps_rollup").read_text()
+    sizes = {name: int(rest.split()[0]) * 1024 for name, rest in re.findall(r"^(Rss|Pss):(.*)$", rollup, re.MULTILINE)}
+    return sizes["Rss"], sizes["Pss"]
+
+
+def lift_file_limit() -> None:
+    """Let this process, and those it starts, open as many files as it may: a connection is one on each side."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def fixed_work() -> float:

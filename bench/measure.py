@@ -6,16 +6,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import SecretStr
 
 from bench import machine
+from bench.beside import PUBLISHER, channels
 from bench.errors import BenchError
 from bench.figures import NS_PER_MS, WEB, Connecting, Findings, Idle, Repeat, cpu_each, noise, spread
 from bench.helpers import Helper, helper
-from bench.people import Crowd, gather_crowd
+from bench.people import Clinic, open_clinic, sign_in
 from bench.servers import Running
 from hub.settings import Settings
 from hub.wiring import build
@@ -40,6 +41,7 @@ class Plan:
     repeats: int
     idle: float
     at_once: int
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Bench:
     """What the stages share."""
 
     servers: Running
-    crowd: Crowd
+    clinic: Clinic
+    cookies: list[str]
     load: Helper
     publisher: Helper
     say: Callable[[str], None]
@@ -71,20 +74,30 @@ async def measure(servers: Running, plan: Plan, say: Callable[[str], None]) -> F
     say(f"signing in {plan.connections} clinicians")
     async with _bench(servers, plan, say) as bench:
         first = min(FIRST, plan.connections // 2)
-        await _connect(bench, bench.crowd.cookies[:first], plan.at_once)
+        await _connect(bench, bench.cookies[:first], plan.at_once)
         await asyncio.sleep(SETTLE_S)
         base = machine.resident_bytes(servers.web)
         say("connecting")
-        connecting = await _connect(bench, bench.crowd.cookies[first:], plan.at_once)
+        connecting = await _connect(bench, bench.cookies[first:], plan.at_once)
         say("idle")
         idle = await _be_idle(bench, plan, base, connecting.count)
         findings = Findings(plan.connections, plan.seconds, os.cpu_count() or 1, load_average, connecting, idle, [], [])
-        for rate in plan.rates:
-            findings.warm_ups.append(await _publish(bench, rate, WARM_UP_S))
-            for number in range(plan.repeats):
-                say(f"{rate:g}/s, {number + 1} of {plan.repeats}")
-                findings.repeats.append(await _publish(bench, rate, plan.seconds))
+        await _publish_all(bench, plan, findings.warm_ups, findings.repeats)
+        clinic = bench.clinic
+    if plan.beside:
+        async with _beside(servers, clinic, say) as bench:
+            say("connecting to Channels")
+            await _connect(bench, bench.cookies, plan.at_once)
+            await _publish_all(bench, plan, [], findings.beside)
     return findings
+
+
+async def _publish_all(bench: Bench, plan: Plan, warm_ups: list[Repeat], repeats: list[Repeat]) -> None:
+    for rate in plan.rates:
+        warm_ups.append(await _publish(bench, rate, WARM_UP_S))
+        for number in range(plan.repeats):
+            bench.say(f"{rate:g}/s, {number + 1} of {plan.repeats}")
+            repeats.append(await _publish(bench, rate, plan.seconds))
 
 
 @asynccontextmanager
@@ -95,9 +108,19 @@ async def _bench(servers: Running, plan: Plan, say: Callable[[str], None]) -> As
         hub_keys=SecretStr(servers.env["HUB_KEYS"]),
     )
     async with build(settings, "bench") as house:
-        crowd = await gather_crowd(house, plan.connections)
+        clinic = await open_clinic(house, plan.connections)
+        cookies = [f"hub={cookie}" for cookie in await sign_in(house, clinic)]
     async with helper("bench.load", servers.env) as load, helper("bench.publisher", servers.env) as publisher:
-        yield Bench(servers, crowd, load, publisher, say)
+        yield Bench(servers, clinic, cookies, load, publisher, say)
+
+
+@asynccontextmanager
+async def _beside(servers: Running, clinic: Clinic, say: Callable[[str], None]) -> AsyncIterator[Bench]:
+    """The same people at Channels; nobody is connected to the hub any more."""
+    with channels(servers) as peer:
+        async with helper("bench.load", servers.env) as load, helper(PUBLISHER, peer.env, peer.python) as publisher:
+            cookies = await publisher.ask("sign_in", SLACK_S, people=[str(person) for person in clinic.people])
+            yield Bench(replace(servers, port=peer.port, web=peer.web), clinic, cookies, load, publisher, say)
 
 
 async def _connect(bench: Bench, cookies: list[str], at_once: int) -> Connecting:
@@ -133,7 +156,7 @@ async def _be_idle(bench: Bench, plan: Plan, base: int, added: int) -> Idle:
 
 async def _publish(bench: Bench, rate: float, seconds: float) -> Repeat:
     fixed_work = machine.fixed_work()
-    who = {"tenant": str(bench.crowd.tenant), "people": [str(person) for person in bench.crowd.people]}
+    who = {"tenant": str(bench.clinic.tenant), "people": [str(person) for person in bench.clinic.people]}
     before = bench.look()
     done = await bench.publisher.ask("publish", seconds + SLACK_S, rate=rate, seconds=seconds, **who)
     counted = before.until(bench.look())

@@ -1,12 +1,11 @@
 """The publishing process: rings bells by the hub's own verb, in a house of its own, at a steady rate.
 
-It keeps to its timetable however long each takes, as arrivals at a clinic do. The commit's time is taken the moment
+The commit's time is taken the moment
 the transaction has ended, before anything is announced.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 import uuid
@@ -17,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from bench.helpers import obey
+from bench.timetable import keep
 from hub.errors import HubError
 from hub.inbox.kinds import Kind
 from hub.inbox.notify import Notice, Related, Wording, notify
@@ -43,15 +43,11 @@ class Publisher:
 
     async def publish(self, tenant: str, people: list[str], rate: float, seconds: float) -> dict[str, Any]:
         """Ring random bells at a rate; how many were rung and how many could not be, and how long it took."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        ringing = []
-        for index in range(round(rate * seconds)):
-            await asyncio.sleep(began + index / rate - loop.time())
-            person = uuid.UUID(self._random.choice(people))
-            ringing.append(asyncio.create_task(self._ring(uuid.UUID(tenant), person)))
-        took = loop.time() - began
-        await asyncio.gather(*ringing)
+
+        async def ring() -> None:
+            await self._ring(uuid.UUID(tenant), uuid.UUID(self._random.choice(people)))
+
+        took = await keep(ring, rate, seconds)
         return {"sent": len(self._rung), "failed": self._failed, "seconds": took}
 
     async def stamps(self) -> dict[str, tuple[int, int]]:

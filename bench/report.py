@@ -12,6 +12,7 @@ from hub.realtime.frames import HEARTBEAT_S
 
 SHOWN = (WEB, "publisher", "postgres", "valkey")
 LATENCY = ("p50", "p99", "p99.9", "max")
+HUB, CHANNELS = "hub", "Channels"
 
 
 def render(findings: Findings) -> str:
@@ -20,7 +21,9 @@ def render(findings: Findings) -> str:
         [
             *_connecting(findings),
             *_idle(findings),
-            *_repeats(findings),
+            *_repeats(findings, HUB, findings.repeats),
+            *_repeats(findings, CHANNELS, findings.beside),
+            *_side_by_side(findings),
             *_machine(findings),
             *(f"FAILED: {problem}" for problem in findings.problems),
         ]
@@ -42,14 +45,16 @@ def _idle(findings: Findings) -> Iterator[str]:
     yield f"          CPU with {findings.connections:,} connections, ms per second: {cpu}"
 
 
-def _repeats(findings: Findings) -> Iterator[str]:
+def _repeats(findings: Findings, who: str, found: Sequence[Repeat]) -> Iterator[str]:
     # Less than a whole round of heartbeats would be no measure of being idle.
     idle = findings.idle.cpu_ms_per_second[WEB] if findings.idle.seconds >= HEARTBEAT_S else math.nan
-    for rate, group in groupby(findings.repeats, key=lambda repeat: repeat.wanted_rate):
+    if who != HUB:
+        idle = math.nan
+    for rate, group in groupby(found, key=lambda repeat: repeat.wanted_rate):
         repeats = list(group)
         yield ""
         yield (
-            f"{rate:g} notifications/s to {findings.connections:,} connections, "
+            f"{who}: {rate:g} notifications/s to {findings.connections:,} connections, "
             f"{len(repeats)} times {findings.seconds:g} s: commit to socket in ms, CPU in µs per delivered notification"
         )
         yield _line(
@@ -67,7 +72,28 @@ def _repeats(findings: Findings) -> Iterator[str]:
             f"  sent at {median(repeat.rate for repeat in repeats):.1f}/s; from call to commit "
             f"p50 {median(each.p50 for each in writing):.2f}, p99 {median(each.p99 for each in writing):.2f} ms"
         )
-    yield f"  * the web process without what it uses when idle ({idle:.1f} ms per second)"
+    if found and not math.isnan(idle):
+        yield f"  * the web process without what it uses when idle ({idle:.1f} ms per second)"
+
+
+def _side_by_side(findings: Findings) -> Iterator[str]:
+    """The medians of both; CPU of a process is per notification that arrived."""
+    if not findings.beside:
+        return
+    yield ""
+    yield "side by side: medians; commit to socket in ms, CPU in µs per delivered notification"
+    yield _line("", ["wanted/s", "sent/s", *LATENCY[:3], "web", "publish.", "postgres", "valkey", "lost"])
+    both = [(HUB, repeat) for repeat in findings.repeats] + [(CHANNELS, repeat) for repeat in findings.beside]
+    both.sort(key=lambda each: each[1].wanted_rate)
+    for (rate, who), group in groupby(both, key=lambda each: (each[1].wanted_rate, each[0])):
+        repeats = [repeat for _, repeat in group]
+        times = [repeat.to_socket_ms for repeat in repeats]
+        latency = [median(column) for column in zip(*((t.p50, t.p99, t.p999) for t in times), strict=True)]
+        cpu = [median(repeat.cpu_us.get(name, 0.0) for repeat in repeats) for name in SHOWN]
+        sent = median(repeat.rate for repeat in repeats)
+        lost = sum(repeat.sent - repeat.delivered for repeat in repeats)
+        cells = [f"{rate:g}", f"{sent:.0f}", *(f"{ms:.2f}" for ms in latency), *(f"{us:,.0f}" for us in cpu), str(lost)]
+        yield _line(who, cells)
 
 
 def _row(repeat: Repeat, idle_ms_per_second: float) -> list[float]:
@@ -82,7 +108,7 @@ def _numbers(row: Sequence[float]) -> list[str]:
 
 
 def _line(name: str, cells: Iterable[str]) -> str:
-    return f"  {name:<7}" + "".join(f"{cell:>10}" for cell in cells)
+    return f"  {name:<9}" + "".join(f"{cell:>10}" for cell in cells)
 
 
 def _machine(findings: Findings) -> Iterator[str]:

@@ -40,6 +40,19 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return head + MASK + payload
 
 
+def first_frame(data: bytes | bytearray) -> tuple[int, int, int] | None:
+    """The first whole frame of a server in this data: opcode, and where its payload begins and ends."""
+    if len(data) < 2:
+        return None
+    size, start = data[1], 2
+    if size in (IN_TWO_BYTES, IN_EIGHT_BYTES):
+        start = 4 if size == IN_TWO_BYTES else 10
+        if len(data) < start:
+            return None
+        size = int.from_bytes(data[2:start], "big")
+    return None if len(data) < start + size else (data[0] & 0x0F, start, start + size)
+
+
 class FrameReader:
     """Takes a server's bytes as they come and gives whole frames; a server neither masks nor, here, fragments."""
 
@@ -49,20 +62,8 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """The frames that are complete with this data: opcode and payload."""
         self._data += data
-        while (found := self._next()) is not None:
-            yield found
-
-    def _next(self) -> tuple[int, bytes] | None:
-        if len(self._data) < 2:
-            return None
-        size, start = self._data[1], 2
-        if size in (IN_TWO_BYTES, IN_EIGHT_BYTES):
-            start = 4 if size == IN_TWO_BYTES else 10
-            if len(self._data) < start:
-                return None
-            size = int.from_bytes(self._data[2:start], "big")
-        if len(self._data) < start + size:
-            return None
-        opcode, payload = self._data[0] & 0x0F, bytes(self._data[start : start + size])
-        del self._data[: start + size]
-        return opcode, payload
+        while (found := first_frame(self._data)) is not None:
+            opcode, start, end = found
+            payload = bytes(self._data[start:end])
+            del self._data[:end]
+            yield opcode, payload

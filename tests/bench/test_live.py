@@ -14,7 +14,7 @@ from bench.figures import Connecting, Findings, Idle, Noise, Repeat, spread
 from bench.websocket import TEXT, FrameReader
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--connections", "20", "--rates", "40", "--seconds", "1.5", "--repeats", "1", "--idle", "0.2"]
+SMALL = ["--connections", "20", "--rate", "40", "--seconds", "1.5", "--repeats", "1", "--idle", "0.2"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

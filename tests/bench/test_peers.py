@@ -1,0 +1,45 @@
+"""How the hub is put beside its peers: its own frames, as long as theirs, with the stamp that the harness reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+
+import pytest
+
+from bench.peer_publisher import row
+from bench.timetable import keep
+from hub.realtime.pushes import STANDING, rang
+from hub.realtime.wire import ring
+
+
+def message(size: int) -> str:
+    """As the harness writes it."""
+    text = '{"type":"notification","id":7,"ts":1234567890123456,"body":""}'
+    return text[:-2] + "x" * (size - len(text)) + text[-2:]
+
+
+@pytest.mark.parametrize(("size", "least", "most"), [(300, 390, 430), (4096, 4076, 4116)])
+def test_a_frame_holds_the_stamp_unescaped_and_is_as_long_as_the_message(size: int, least: int, most: int) -> None:
+    person = uuid.uuid4()
+    push = rang(uuid.uuid4(), [(person, 12, 12, uuid.uuid4())], row(message(size)), urgent=False, at=time.time())
+    ((_, seq, unread, notification),) = STANDING.iter_unpack(push.standings)
+    frame = ring(seq, unread, notification, push.shared)
+    assert b'"ts":1234567890123456' in frame
+    assert json.loads(frame)["items"][0]["facts"] == {"ts": 1234567890123456}
+    assert least <= len(frame) <= most
+
+
+async def test_what_cannot_be_kept_up_with_is_not_begun_and_the_time_is_kept() -> None:
+    begun = 0
+
+    async def slow() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(0.2)
+
+    took = await keep(slow, rate=2000, seconds=0.5)
+    assert begun < 500
+    assert took == pytest.approx(0.5, abs=0.3)
