@@ -1,10 +1,11 @@
-"""What stands before every request, page or API: size limits, the origin rule, strict headers, and a net for faults."""
+"""What stands before every request, page or API: limits, who may ask from where, strict headers, a net for faults."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+# What a bell on another application's page asks for, always by a live token.
+GUESTS_ASK = ("/live/", "/api/v1/notifications")
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
@@ -131,7 +134,7 @@ class OwnOrigin:
         """Pass on what is safe, keyed, or from our own pages."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
-            if not self._has_key(headers) and not self._is_ours(headers):
+            if not self._has_key(headers) and not is_from_our_pages(headers, self._origins):
                 response = await self._refuse(Request(scope), Forbidden(FOREIGN))
                 return await response(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -140,10 +143,35 @@ class OwnOrigin:
         # Any other scheme is one that browsers may send by themselves.
         return headers.get("authorization", "").lower().startswith("bearer ")
 
-    def _is_ours(self, headers: Headers) -> bool:
-        if origin := headers.get("origin"):
-            return origin in self._origins
-        return headers.get("sec-fetch-site") == "same-origin"
+
+def is_from_our_pages(headers: Headers, origins: frozenset[str]) -> bool:
+    """Whether the browser says that a page of one of these origins asks; no page can say that itself."""
+    if origin := headers.get("origin"):
+        return origin in origins
+    # Browsers name no origin when a page reads from its own.
+    return headers.get("sec-fetch-site") == "same-origin"
+
+
+class Guests:
+    """Lets pages of these origins ask what a bell asks, by token: their browsers let them use no cookie for it."""
+
+    def __init__(self, app: ASGIApp, origins: frozenset[str]) -> None:
+        self._app = app
+        self._shared = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type"),
+            # A hub stands in a clinic's own network; the application may not.
+            allow_private_network=True,
+            expose_headers=("Retry-After",),
+        )
+        self._any = bool(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the guests' headers where they may ask."""
+        shared = self._any and scope["type"] == "http" and scope["path"].startswith(GUESTS_ASK)
+        await (self._shared if shared else self._app)(scope, receive, send)
 
 
 TOO_LARGE = f"A request's body has at most {LARGEST_BODY} bytes."

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Self
+from pathlib import Path
+from typing import Annotated, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _words(value: object) -> object:
+    """Words divided by commas or spaces, as an environment variable holds them."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -25,6 +31,29 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     idle_minutes: int = Field(default=30, ge=1, le=24 * 60, description="a session ends after so long without use")
     demo: bool = Field(default=False, description="demo installation: shows its logins on the sign-in page")
+    metrics_token: SecretStr | None = Field(
+        default=None, min_length=16, description="what /metrics is asked with, as a bearer token; without one it is off"
+    )
+    metrics_folder: Path | None = Field(
+        default=None, description="where web processes on one socket leave their figures for each other"
+    )
+    canary_every_s: float = Field(default=15, ge=0, description="how often a process tries its live path; 0 for never")
+    embed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_words)] = Field(
+        default=frozenset(), description="origins of other applications whose pages may show the bell, by live token"
+    )
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _embed_origins_are_origins(cls, origins: frozenset[str]) -> frozenset[str]:
+        for origin in origins:
+            url = urlsplit(origin)
+            if url.scheme not in DEFAULT_PORTS or not url.hostname or "*" in url.hostname or not _has_usable_port(url):
+                raise ValueError(f"EMBED_ORIGINS holds origins such as https://practice.example, not {origin!r}")
+            if url.scheme == "http" and not is_loopback(url.hostname):
+                raise ValueError("EMBED_ORIGINS must be https:// outside this machine: tokens are never sent in clear")
+            if origin != _origin(url, url.hostname):
+                raise ValueError(f"EMBED_ORIGINS holds {origin!r}; browsers write {_origin(url, url.hostname)!r}")
+        return origins
 
     @model_validator(mode="after")
     def _public_url_is_safe(self) -> Self:
@@ -51,8 +80,12 @@ class Settings(BaseSettings):
         url = urlsplit(self.public_url)
         host = url.hostname or ""
         names = {host, "localhost", "127.0.0.1"} if is_loopback(host) else {host}
-        port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
-        return frozenset(f"{url.scheme}://{f'[{name}]' if ':' in name else name}{port}" for name in names)
+        return frozenset(_origin(url, name) for name in names)
+
+
+def _origin(url: SplitResult, host: str) -> str:
+    port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def _has_usable_port(url: SplitResult) -> bool:

@@ -14,12 +14,14 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.app import refuse
-from hub.guards import CONTENT_SECURITY, HEADERS, LARGEST_BODY, Faults, LimitedBodies, OwnOrigin, StrictHeaders
+from hub.guards import CONTENT_SECURITY, HEADERS, LARGEST_BODY, Faults, Guests, LimitedBodies, OwnOrigin, StrictHeaders
 from tests.conftest import RunningHub
 from tests.factories import Clinic
 from tests.visitors import browser_of, problem
 
 OWN = "https://hub.example"
+GUEST = "https://practice.example"
+ASKS = "/api/v1/notifications"
 
 
 async def fail(_request: Request) -> Response:
@@ -37,9 +39,13 @@ async def guarded() -> AsyncIterator[httpx.AsyncClient]:
         routes=[
             Route("/api/fail", fail, methods=["GET", "POST"]),
             Route("/api/echo", echo, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route(ASKS, echo, methods=["GET", "POST"]),
+            Route(f"{ASKS}/fail", fail),
+            Route("/live/poll", echo),
         ],
         middleware=[
             Middleware(StrictHeaders, https=True),
+            Middleware(Guests, origins=frozenset({GUEST})),
             Middleware(Faults, refuse=refuse),
             Middleware(OwnOrigin, refuse=refuse, origins=frozenset({OWN})),
             Middleware(LimitedBodies, refuse=refuse),
@@ -175,3 +181,73 @@ async def test_a_body_is_counted_while_it_is_read(guarded: httpx.AsyncClient, si
 
     answer = await guarded.post("/api/echo", content=parts())
     assert answer.status_code == status
+
+
+def preflight(origin: str, method: str = "GET", headers: str = "authorization") -> dict[str, str]:
+    return {"origin": origin, "access-control-request-method": method, "access-control-request-headers": headers}
+
+
+@pytest.mark.parametrize("path", [ASKS, f"{ASKS}/read", f"{ASKS}/count", "/live/events", "/live/poll", "/live/say"])
+async def test_a_guest_may_ask_what_a_bell_asks_and_never_with_a_cookie(guarded: httpx.AsyncClient, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = await guarded.options(path, headers=preflight(GUEST, method, "authorization, content-type"))
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == GUEST
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "origin" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        preflight("https://elsewhere.example"),
+        preflight("http://practice.example"),
+        preflight(f"{GUEST}:8443"),
+        preflight(f"{GUEST}.elsewhere.example"),
+        preflight("null"),
+        preflight(GUEST, "DELETE"),
+        preflight(GUEST, headers="cookie"),
+        preflight(GUEST, headers="authorization, x-background"),
+    ],
+    ids=["other", "scheme", "port", "suffix", "null", "method", "cookie", "header"],
+)
+async def test_nobody_else_and_nothing_else_is_let_in(guarded: httpx.AsyncClient, asked: dict[str, str]) -> None:
+    assert (await guarded.options(ASKS, headers=asked)).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/api/echo", "/api/v1/staff", "/api/v1/live-tokens", "/console", "/livepoll"])
+async def test_a_guest_reads_nothing_beside_that(guarded: httpx.AsyncClient, path: str) -> None:
+    for answer in (
+        await guarded.options(path, headers=preflight(GUEST)),
+        await guarded.get(path, headers={"origin": GUEST}),
+    ):
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_guest_reads_refusals_too(guarded: httpx.AsyncClient) -> None:
+    for path, status in ((f"{ASKS}/fail", 500), (f"{ASKS}/nothing", 404), (ASKS, 200)):
+        answer = await guarded.get(path, headers={"origin": GUEST})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, GUEST)
+        assert answer.headers["content-security-policy"] == CONTENT_SECURITY
+    refused = await guarded.post(ASKS, headers={"origin": GUEST})
+    assert refused.status_code == 403, "without a token it is a foreign page, like any other"
+    assert (await guarded.post(ASKS, headers={"origin": GUEST, "authorization": "Bearer x"})).status_code == 200
+
+
+async def test_by_itself_the_hub_lets_nobody_in(hub: RunningHub) -> None:
+    async with browser_of(hub, None) as client:
+        for path in (ASKS, "/live/poll"):
+            for answer in (
+                await client.options(path, headers=preflight(GUEST)),
+                await client.get(path, headers={"origin": GUEST}),
+            ):
+                assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_scripts_may_be_loaded_by_any_page_and_nothing_else_may(hub: RunningHub) -> None:
+    async with browser_of(hub, None) as client:
+        client.headers["origin"] = GUEST
+        script = await client.get("/assets/js/embed.js")
+        assert (script.status_code, script.headers["access-control-allow-origin"]) == (200, "*")
+        for path in ("/assets/css/base.css", "/assets/icons/icons.svg", "/sign-in"):
+            assert "access-control-allow-origin" not in (await client.get(path)).headers

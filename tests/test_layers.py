@@ -19,6 +19,7 @@ cli
 app | migrate | tables
 console
 api | scheduler | local | demo
+canary | metrics
 wiring
 appointments
 inbox
@@ -26,7 +27,8 @@ people
 audit | idempotency
 work
 db
-realtime | queue | serve | guards
+serve
+realtime | queue | guards
 settings | errors | clock | logs | crypto
 """
 LEVELS = {name.strip(): level for level, line in enumerate(ORDER.split("\n")) for name in line.split("|") if line}

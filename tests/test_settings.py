@@ -106,3 +106,30 @@ def test_an_origin_is_written_as_browsers_write_it(public_url: str, origin: str)
 def test_an_address_that_cannot_be_reached_is_refused(public_url: str) -> None:
     with pytest.raises(ValidationError, match="PUBLIC_URL must be an http"):
         made(public_url=public_url)
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", set()),
+        ("https://practice.example", {"https://practice.example"}),
+        ("https://a.example, https://b.example:8443", {"https://a.example", "https://b.example:8443"}),
+        ("http://127.0.0.1:9000 http://[::1]:9000", {"http://127.0.0.1:9000", "http://[::1]:9000"}),
+    ],
+)
+def test_origins_that_may_show_the_bell_come_as_one_line(
+    monkeypatch: pytest.MonkeyPatch, text: str, origins: set[str]
+) -> None:
+    for name, value in (RIGHT | {"embed_origins": text}).items():
+        monkeypatch.setenv(name.upper(), value)
+    assert Settings().embed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*", "null", "practice.example", "https://practice.example/", "https://practice.example/app", "https://A.example",
+     "https://a.example:443", "http://practice.example", "https://*.example", "https://me@a.example", "ftp://a.example"],
+)  # fmt: skip
+def test_an_origin_that_may_show_the_bell_is_one_origin(text: str) -> None:
+    with pytest.raises(ValidationError, match="EMBED_ORIGINS"):
+        made(embed_origins=text)

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from starlette.routing import BaseRoute, Mount, Route
 
 from hub.api.routes import API, HEALTH
+from hub.app import WAYS
 from hub.console.routes import CONSOLE
 from hub.people.keys import add_key
+from hub.people.live_tokens import sign_token
 from hub.people.roles import SCOPES, Permission
 from hub.people.tables import ApiKey, Staff
 from hub.work import SYSTEM
@@ -27,7 +29,7 @@ EVERYBODY = frozenset({ADMIN, DESK, PROVIDER})
 OFFICE = frozenset({ADMIN, DESK})
 ONLY_ADMIN = frozenset({ADMIN})
 
-# Placeholders `{visit}`, `{note}`, `{key}`, `{person}` stand for the id of something made for this one request.
+# Placeholders `{visit}`, `{note}`, `{key}`, `{token}`, `{person}` stand for the id of something made for one request.
 Values = dict[str, Any]
 
 
@@ -39,7 +41,7 @@ class Ask:
     path: str
     roles: frozenset[str]
     scope: Permission | None = None
-    body: Values | None = None
+    body: Values | list[Values] | None = None
     pattern: str = ""
 
     @property
@@ -101,6 +103,13 @@ PROGRAMS = [
     Ask("POST", "/api/v1/keys", ONLY_ADMIN, body={"name": "New", "scopes": ["staff:read"]}),
     Ask("DELETE", "/api/v1/keys/{key}", ONLY_ADMIN, pattern="/api/v1/keys/{id:uuid}"),
     Ask("POST", "/api/v1/live-tokens", frozenset(), Permission.LIVE_TOKENS, {"staff_id": "{provider}"}),
+    Ask(
+        "DELETE",
+        "/api/v1/live-tokens/{token}",
+        frozenset(),
+        Permission.LIVE_TOKENS,
+        pattern="/api/v1/live-tokens/{id:uuid}",
+    ),
 ]
 PAGES = [
     Ask("GET", "/console/arrivals", OFFICE),
@@ -118,6 +127,11 @@ PAGES = [
     Ask("POST", "/sign-out-everywhere", EVERYBODY),
     Ask("POST", "/session/touch", EVERYBODY),
 ]
+LIVE = [
+    Ask("GET", "/live/events?v=1", EVERYBODY, pattern="/live/events"),
+    Ask("GET", "/live/poll?v=1", EVERYBODY, pattern="/live/poll"),
+    Ask("POST", "/live/say", EVERYBODY, body=[{"t": "read", "ids": ["{note}"], "nonce": "1"}]),
+]
 # What anybody may ask, signed in or not.
 OPEN = {
     ("GET", "/"),
@@ -129,6 +143,8 @@ OPEN = {
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
 }
+# For whoever holds the installation's own token; see test_metrics.py.
+BY_ITS_OWN_TOKEN = {("GET", "/metrics")}
 # Not there outside a demo.
 DEMO_ONLY = {("GET", "/console/kit")}
 
@@ -142,8 +158,8 @@ def routes_of(routes: list[BaseRoute], before: str = "") -> Iterator[tuple[str, 
 
 
 def test_every_route_has_a_row_here_that_says_who_may() -> None:
-    known = {ask.route for ask in (*PROGRAMS, *PAGES)}
-    assert set(routes_of([API, *HEALTH, *CONSOLE])) == known | OPEN | DEMO_ONLY
+    known = {ask.route for ask in (*PROGRAMS, *PAGES, *LIVE)}
+    assert set(routes_of([API, *WAYS, *HEALTH, *CONSOLE])) == known | OPEN | BY_ITS_OWN_TOKEN | DEMO_ONLY
 
 
 async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) -> Any:
@@ -154,7 +170,7 @@ async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) ->
         return [await fill_in(hub, clinic, person, each) for each in value]
     if not isinstance(value, str):
         return value
-    for name in ("visit", "note", "key", "person", "provider", "email"):
+    for name in ("visit", "note", "key", "token", "person", "provider", "email"):
         if f"{{{name}}}" in value:
             value = value.replace(f"{{{name}}}", await made(hub, clinic, person, name))
     return value
@@ -168,6 +184,8 @@ async def made(hub: RunningHub, clinic: Clinic, person: Staff, name: str) -> str
     if name == "key":
         async with hub.house.open_work(clinic.id, SYSTEM) as work:
             return str((await add_key(work, "To revoke", ["staff:read"]))[0].id)
+    if name == "token":
+        return str(uuid.uuid4())
     if name == "email":
         return f"{uuid.uuid4().hex}@example.org"
     return str(clinic.huda.id if name == "person" else clinic.omar.id)
@@ -216,6 +234,27 @@ async def revoke_all(hub: RunningHub, clinic: Clinic) -> None:
     async with hub.house.open_work(clinic.id, SYSTEM) as work:
         for key in (await work.session.execute(select(ApiKey))).scalars():
             key.revoked_at = work.now
+
+
+@pytest.mark.parametrize("ask", LIVE, ids=str)
+async def test_the_ways_round_are_open_to_sessions_and_live_tokens_and_to_nobody_else(
+    hub: RunningHub, clinic: Clinic, ask: Ask
+) -> None:
+    token = sign_token(hub.house.keys, clinic.id, clinic.omar.id, hub.house.clock())[0]
+    key = await make_key(hub.house, clinic)
+    async with (
+        browser_of(hub, clinic.omar) as person,
+        program_of(hub, token) as bell,
+        program_of(hub, key) as program,
+        browser_of(hub, None) as nobody,
+    ):
+        body = await fill_in(hub, clinic, clinic.omar, ask.body)
+        for client, status in ((person, 200), (bell, 200), (program, 401), (nobody, 401)):
+            async with client.stream(ask.method, ask.path, json=body) as answer:
+                assert answer.status_code == status
+                if status == 401:
+                    await answer.aread()
+                    problem(answer, 401)
 
 
 @pytest.mark.parametrize("ask", PAGES, ids=str)

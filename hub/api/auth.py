@@ -1,4 +1,4 @@
-"""Who calls: a member of staff by the session cookie, or an integration by its key; and what they may do."""
+"""Who calls: a member of staff by the session cookie, an integration by its key, or a bell by its live token."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from hub.errors import Forbidden, NotSignedIn
 from hub.people import sessions
 from hub.people.keys import PREFIX, KeyHolder, resolve_key
+from hub.people.live_tokens import resolve_token
 from hub.people.roles import ALLOWED, Permission
 from hub.people.sessions import Person
 from hub.people.tenants import Clinic
@@ -77,6 +78,18 @@ async def caller_of(connection: HTTPConnection) -> Caller:
     if person is None:
         raise NotSignedIn("Sign in, or send an API key as `Authorization: Bearer hub_…`.")
     return Caller(Actor("staff", person.id), person.clinic, ALLOWED[person.role], person)
+
+
+async def inbox_owner_of(connection: HTTPConnection) -> Person:
+    """Whose inbox this is about: theirs who is signed in, or whom a live token names; it is good for nothing else."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or token.startswith(PREFIX):
+        return (await caller_of(connection)).as_person
+    house = house_of(connection)
+    found = await resolve_token(house.database, house.keys, token.strip(), house.clock())
+    if found is None:
+        raise NotSignedIn("This live token is not known here, or has ended. Get a new one.")
+    return found[0]
 
 
 async def _key_holder(connection: HTTPConnection, authorization: str) -> KeyHolder:

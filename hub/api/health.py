@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hub.api.auth import house_of
+from hub.realtime.meters import METERS
 
 
 async def live(_request: Request) -> Response:
@@ -23,4 +27,14 @@ async def ready(request: Request) -> Response:
         redis = "up"
     except (RedisError, OSError, TimeoutError):
         redis = "down"
-    return JSONResponse({"status": "ready", "postgres": "up", "redis": redis})
+    found = {"status": "ready", "postgres": "up", "redis": redis}
+    return JSONResponse(found | ({"canary": _canary()} if house.settings.canary_every_s else {}))
+
+
+def _canary() -> dict[str, Any]:
+    """When this process last heard itself; that it does not is no reason to take it away from its clients."""
+    heard = METERS.canary_heard_at
+    return {
+        "heard_s_ago": round(time.time() - heard, 1) if heard else None,
+        "missed_in_a_row": METERS.canary_missed_in_a_row,
+    }

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from hub.api import appointments, health, notifications, staff
+from hub.api import appointments, health, metrics, notifications, staff
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -42,6 +42,11 @@ API = Mount(
         resource("/keys", GET=staff.list_keys, POST=staff.add_key),
         resource("/keys/{id:uuid}", DELETE=staff.revoke_key),
         resource("/live-tokens", POST=staff.make_live_token),
+        resource("/live-tokens/{id:uuid}", DELETE=staff.revoke_live_token),
     ],
 )
-HEALTH = [resource("/health/live", GET=health.live), resource("/health/ready", GET=health.ready)]
+HEALTH = [
+    resource("/health/live", GET=health.live),
+    resource("/health/ready", GET=health.ready),
+    resource("/metrics", GET=metrics.show),
+]

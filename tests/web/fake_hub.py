@@ -1,4 +1,4 @@
-"""A hub that speaks hub.v1 for one person, and loses, doubles, delays and cuts as a test wants it."""
+"""A hub that speaks hub.v1 for one person, and loses, doubles, delays, cuts and blocks as a test wants it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -39,6 +39,54 @@ def no_fault(frame: Frame) -> list[Frame]:
     return [frame]
 
 
+class Reader(Protocol):
+    """Whoever is told what happens."""
+
+    async def tell(self, frame: Frame) -> None:
+        """One frame arrives."""
+
+    async def end(self, code: int) -> None:
+        """Nothing more arrives, for this reason."""
+
+
+@dataclass(eq=False)
+class SocketReader:
+    """At the other end of a WebSocket."""
+
+    websocket: WebSocket
+
+    async def tell(self, frame: Frame) -> None:
+        """One frame arrives, unless nobody is there."""
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await self.websocket.send_text(json.dumps(frame))
+
+    async def end(self, code: int) -> None:
+        """The socket is closed."""
+        with contextlib.suppress(RuntimeError):
+            await self.websocket.close(code)
+
+
+@dataclass(eq=False)
+class QueueReader:
+    """At the other end of an answer over HTTP."""
+
+    frames: asyncio.Queue[Frame | None] = field(default_factory=asyncio.Queue)
+
+    async def tell(self, frame: Frame) -> None:
+        """One frame is to be written."""
+        self.frames.put_nowait(frame)
+
+    async def end(self, code: int) -> None:
+        """The last frame says why it is the last."""
+        self.frames.put_nowait({"t": "bye", "code": code, "reason": "cut"})
+        self.frames.put_nowait(None)
+
+    def waiting(self) -> list[Frame]:
+        """What can be written at once."""
+        frames = [self.frames.get_nowait() for _ in range(self.frames.qsize())]
+        return [frame for frame in frames if frame is not None]
+
+
 @dataclass
 class FakeHub:
     """The inbox of one person, and what is wrong on the way to them."""
@@ -49,7 +97,10 @@ class FakeHub:
     hb: float = 15
     backoff: Frame = field(default_factory=lambda: {"first": 0.2, "cap": 1})
     rows: dict[str, Frame] = field(default_factory=dict)
-    sockets: list[WebSocket] = field(default_factory=list)
+    readers: list[Reader] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+    blocked: dict[str, str] = field(default_factory=dict)
+    retry_after: int | None = None
     heard: list[Frame] = field(default_factory=list)
     hellos: list[Frame] = field(default_factory=list)
     posts: list[tuple[str, Any]] = field(default_factory=list)
@@ -136,25 +187,28 @@ class FakeHub:
     # --- the wire -----------------------------------------------------------------------------
 
     async def tell(self, news: Frame) -> None:
-        """The event of the last number, to every socket."""
+        """The event of the last number, to everybody connected."""
         await self.broadcast({"t": "ev", "seq": self.seq, "prev": self.seq - 1, "unread": self.unread, **news})
 
     async def broadcast(self, frame: Frame) -> None:
-        """One frame to every socket, if nothing happens to it."""
-        for websocket in list(self.sockets):
-            await self.send(websocket, frame)
+        """One frame to everybody connected, if nothing happens to it."""
+        for reader in list(self.readers):
+            await self.send(reader, frame)
 
-    async def send(self, websocket: WebSocket, frame: Frame) -> None:
-        """One frame to one socket, if nothing happens to it."""
+    async def send(self, reader: Reader, frame: Frame) -> None:
+        """One frame to one reader, if nothing happens to it."""
         for arriving in self.fault(frame):
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await websocket.send_text(json.dumps(arriving))
+            await reader.tell(arriving)
 
     async def beat(self, **more: Any) -> None:
         """One heartbeat now."""
+        await self.broadcast(self.heartbeat() | more)
+
+    def heartbeat(self) -> Frame:
+        """Where everything stands."""
         self.beats += 1
         head = {"head": self.seq, "unread": self.unread, "now": datetime.now(UTC).isoformat()}
-        await self.broadcast({"t": "hb", "n": self.beats, **head, "topics": self.topics, **more})
+        return {"t": "hb", "n": self.beats, **head, "topics": self.topics}
 
     async def board_moved(self) -> None:
         """The arrivals board changed."""
@@ -162,10 +216,9 @@ class FakeHub:
         await self.broadcast({"t": "state", "topic": "arrivals", "ver": self.topics["arrivals"]})
 
     async def cut(self, code: int = 1012) -> None:
-        """Every socket is closed with this code."""
-        for websocket in list(self.sockets):
-            with contextlib.suppress(RuntimeError):
-                await websocket.close(code)
+        """Everybody's connection is closed with this code."""
+        for reader in list(self.readers):
+            await reader.end(code)
 
     def missed(self, since: int) -> Frame:
         """Everything above a number, or the newest page."""
@@ -180,30 +233,129 @@ class FakeHub:
         rows = sorted((row for row in self.rows.values() if not row["archived_at"]), key=lambda row: -row["number"])
         return {"t": "snap", "seq": self.seq, "unread": self.unread, "items": rows[:50], "more": len(rows) > 50}
 
+    # --- the ways -----------------------------------------------------------------------------
+
     async def live(self, websocket: WebSocket) -> None:
-        """The endpoint: hello, welcome, what was missed, then frames both ways."""
-        if self.down:
+        """The best way: hello, welcome, what was missed, then frames both ways."""
+        self.attempts.append("socket")
+        blocked = self.blocked.get("socket")
+        if blocked == "hangs":
+            await websocket.receive()
+            await websocket.receive()
+            return
+        if self.down or blocked == "refused" or self.retry_after is not None:
             await websocket.close()
             return
         await websocket.accept(subprotocol="hub.v1")
+        reader = SocketReader(websocket)
         try:
+            if blocked == "dies":
+                await websocket.close(1011)
+                return
             hello = json.loads(await websocket.receive_text())
             self.hellos.append(hello)
             if self.welcome_code is not None:
                 await websocket.close(self.welcome_code)
                 return
-            await self._welcome(websocket, hello["cursor"])
+            if blocked != "silent":
+                await self._welcome(reader, hello["cursor"])
             while True:
                 frame = json.loads(await websocket.receive_text())
                 self.heard.append(frame)
-                await self._answer(websocket, frame)
+                await self._answer(reader, frame)
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
-            if websocket in self.sockets:
-                self.sockets.remove(websocket)
+            self._forget(reader)
 
-    async def _welcome(self, websocket: WebSocket, cursor: Frame | None) -> None:
+    async def events(self, request: Request) -> Response:
+        """The second way: the same frames as an event stream."""
+        self.attempts.append("events")
+        if refusal := self._refusal("events"):
+            return refusal
+        reader = QueueReader()
+        await self._welcome(reader, self._cursor(request, "events"))
+        for name in request.query_params.getlist("topic"):
+            await self._state(reader, name.partition(":")[0])
+        return StreamingResponse(self._stream(reader), media_type="text/event-stream")
+
+    async def _stream(self, reader: QueueReader) -> AsyncIterator[str]:
+        try:
+            if self.blocked.get("events") == "buffered":
+                await asyncio.Event().wait()
+            while frame := await reader.frames.get():
+                place = f"id: {self.epoch}:{frame['seq']}\n" if "seq" in frame else ""
+                yield f"{place}data: {json.dumps(frame)}\n\n"
+        finally:
+            self._forget(reader)
+
+    async def poll(self, request: Request) -> Response:
+        """The last way: what there is, or what comes while one waits."""
+        again = "again" in request.query_params
+        self.attempts.append("again" if again else "poll")
+        if refusal := self._refusal("poll"):
+            return refusal
+        reader = QueueReader()
+        try:
+            cursor = self._cursor(request, "again" if again else "poll")
+            if not again or cursor is None or cursor["epoch"] != self.epoch:
+                await self._welcome(reader, cursor)
+            elif cursor["seq"] < self.seq:
+                await self.send(reader, self.missed(cursor["seq"]))
+            for topic, _, version in (name.partition(":") for name in request.query_params.getlist("topic")):
+                if not again or version != str(self.topics[topic]):
+                    await self._state(reader, topic)
+            if not again or reader.frames.qsize():
+                return JSONResponse(reader.waiting())
+            self.readers.append(reader)
+            return JSONResponse(await self._news(reader, float(request.query_params["wait"])))
+        finally:
+            self._forget(reader)
+
+    async def _news(self, reader: QueueReader, wait: float) -> list[Frame]:
+        try:
+            first = await asyncio.wait_for(reader.frames.get(), wait)
+        except TimeoutError:
+            return [self.heartbeat()]
+        return [frame for frame in (first, *reader.waiting()) if frame]
+
+    async def say(self, request: Request) -> Response:
+        """What a client says who has no socket, and the answers."""
+        if refusal := self._refusal("say"):
+            return refusal
+        reader = QueueReader()
+        for frame in await request.json():
+            self.heard.append(frame)
+            await self._answer(reader, frame)
+        return JSONResponse(reader.waiting())
+
+    def _refusal(self, way: str) -> Response | None:
+        status, headers = None, {}
+        if self.retry_after is not None:
+            status, headers = 503, {"Retry-After": str(self.retry_after)}
+        elif self.down:
+            status = 502
+        elif self.welcome_code is not None:
+            status = 401
+        elif self.blocked.get(way) == "missing":
+            status = 404
+        elif self.blocked.get(way) == "page":
+            return HTMLResponse("<!doctype html><title>Welcome to our network</title>")
+        if status is None:
+            return None
+        return JSONResponse({"status": status}, status, headers, media_type="application/problem+json")
+
+    def _cursor(self, request: Request, way: str) -> Frame | None:
+        asked = request.query_params
+        cursor = {"epoch": asked["epoch"], "seq": int(asked["seq"])} if "seq" in asked else None
+        self.hellos.append({"way": way, "cursor": cursor, "token": request.headers.get("authorization")})
+        return cursor
+
+    def _forget(self, reader: Reader) -> None:
+        if reader in self.readers:
+            self.readers.remove(reader)
+
+    async def _welcome(self, reader: Reader, cursor: Frame | None) -> None:
         resumes = cursor is not None and cursor["epoch"] == self.epoch and cursor["seq"] <= self.seq
         welcome = {
             "t": "welcome",
@@ -217,27 +369,29 @@ class FakeHub:
             "you": {"id": "u1", "name": "Dr. Amal", "language": "en"},
             "now": datetime.now(UTC).isoformat(),
         }
-        await self.send(websocket, welcome)
-        await self.send(websocket, self.missed(cursor["seq"]) if resumes and cursor else self.snap())
-        self.sockets.append(websocket)
+        await self.send(reader, welcome)
+        await self.send(reader, self.missed(cursor["seq"]) if resumes and cursor else self.snap())
+        self.readers.append(reader)
 
-    async def _answer(self, websocket: WebSocket, frame: Frame) -> None:
+    async def _state(self, reader: Reader, topic: str) -> None:
+        await self.send(reader, {"t": "state", "topic": topic, "ver": self.topics[topic]})
+
+    async def _answer(self, reader: Reader, frame: Frame) -> None:
         match frame["t"]:
             case "fill" if self.answers_fills:
-                await self.send(websocket, self.missed(frame["from"]))
+                await self.send(reader, self.missed(frame["from"]))
             case "watch":
-                topic = frame["topic"]
-                await self.send(websocket, {"t": "state", "topic": topic, "ver": self.topics[topic]})
+                await self._state(reader, frame["topic"])
             case "read" | "unread" | "archive" | "read_all" if self.answers_marks:
                 if self.refuses_marks:
                     refusal = {"code": "not_found", "detail": self.refuses_marks}
-                    await self.send(websocket, {"t": "err", "nonce": frame["nonce"], **refusal})
+                    await self.send(reader, {"t": "err", "nonce": frame["nonce"], **refusal})
                     return
                 if frame["t"] == "read_all":
                     await self.read_all(frame["upto"])
                 else:
                     await self.mark(frame["t"], frame["ids"])
-                await self.send(websocket, {"t": "ok", "nonce": frame["nonce"]})
+                await self.send(reader, {"t": "ok", "nonce": frame["nonce"]})
 
     # --- the pages ----------------------------------------------------------------------------
 
@@ -319,6 +473,9 @@ class FakeHub:
             Route("/sign-in", self.plain),
             Route("/favicon.ico", self.plain),
             WebSocketRoute("/live", self.live),
+            Route("/live/events", self.events),
+            Route("/live/poll", self.poll),
+            Route("/live/say", self.say, methods=["POST"]),
             Mount("/assets", StaticFiles(directory=WEB)),
             Mount("/tests", StaticFiles(directory=Path(__file__).parent)),
         ]

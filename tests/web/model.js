@@ -9,7 +9,7 @@ const MOST_MISSED = 8;
 const SNAPSHOT = 6;
 
 /** A small generator of numbers, so that a failure can be run again. */
-function random(seed) {
+export function random(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -19,8 +19,9 @@ function random(seed) {
   };
 }
 
-class Server {
-  constructor() {
+export class Server {
+  constructor({ mostMissed = MOST_MISSED, snapshot = SNAPSHOT } = {}) {
+    Object.assign(this, { mostMissed, snapshot });
     this.epochs = 0;
     this.rows = new Map();
     this.seq = 0;
@@ -76,12 +77,12 @@ class Server {
 
   snap() {
     const items = [...this.rows.values()].filter((row) => !row.archived_at).sort((a, b) => b.number - a.number);
-    return { t: "snap", seq: this.seq, unread: this.unread, items: items.slice(0, SNAPSHOT), more: items.length > SNAPSHOT };
+    return { t: "snap", seq: this.seq, unread: this.unread, items: items.slice(0, this.snapshot), more: items.length > this.snapshot };
   }
 
   fill(from) {
     const items = [...this.rows.values()].filter((row) => row.seq > from);
-    if (items.length > MOST_MISSED) return this.snap();
+    if (items.length > this.mostMissed) return this.snap();
     return { t: "fill", from, to: this.seq, unread: this.unread, items };
   }
 
@@ -90,6 +91,11 @@ class Server {
     const answer = resumes ? this.fill(cursor.seq) : this.snap();
     const resume = answer.t === "fill" ? "ok" : "reset";
     return [{ t: "welcome", epoch: this.epoch, head: this.seq, unread: this.unread, resume }, answer];
+  }
+
+  /** The newest row, before its turn. */
+  hurry() {
+    return { t: "ahead", items: [[...this.rows.values()].at(-1)] };
   }
 
   beat() {
@@ -107,11 +113,11 @@ class Server {
   }
 }
 
-function same(a, b) {
+export function same(a, b) {
   return ["id", "number", "seq", "title", "read_at", "archived_at"].every((key) => a[key] === b[key]);
 }
 
-function must(holds, what, about) {
+export function must(holds, what, about) {
   if (!holds) throw new Error(`${what}: ${JSON.stringify(about)}`);
 }
 
@@ -123,7 +129,7 @@ class Trial {
     this.pages = [];
     this.saved = null;
     this.announced = new Set();
-    this.tried = { fills: 0, snaps: 0, lost: 0, doubled: 0, reordered: 0 };
+    this.tried = { fills: 0, snaps: 0, lost: 0, doubled: 0, reordered: 0, ahead: 0 };
     for (let n = this.below(12); n > 0; n -= 1) this.server.create();
     this.reload();
   }
@@ -163,12 +169,27 @@ class Trial {
     this.since = this.saved?.seq ?? 0;
     this.newest = new Map();
     this.pages = [];
+    // What the old page told ahead of its place, the new one knows nothing of.
+    for (const id of this.announced) if (this.server.rows.get(id)?.number > (this.saved?.top ?? 0)) this.announced.delete(id);
     this.connect();
   }
 
   deliver(at) {
     const [frame] = this.wire.splice(at, 1);
-    if (frame) this.act(this.inbox.apply(frame));
+    if (frame?.t === "ahead") this.hear(frame);
+    else if (frame) this.act(this.inbox.apply(frame));
+  }
+
+  /** Told at once, or known already; and nothing else is any different. */
+  hear(frame) {
+    const seen = ({ cursor, rows, unread, waiting }) => JSON.stringify([cursor, rows, unread, waiting]);
+    const before = seen(this.inbox);
+    const effects = this.inbox.apply(frame);
+    must(seen(this.inbox) === before && !effects.moved && effects.ask === null, "moved by what came ahead", frame);
+    this.act(effects);
+    const [{ id, number }] = frame.items;
+    must(this.announced.has(id) || number <= (this.inbox.cursor?.top ?? 0), "not told at once", id);
+    this.tried.ahead += 1;
   }
 
   push(frame) {
@@ -178,7 +199,8 @@ class Trial {
   step() {
     const { server, wire } = this;
     const chance = this.below(100);
-    if (chance < 18) this.push(server.create());
+    if (chance < 14) this.push(server.create());
+    else if (chance < 18) this.critical();
     else if (chance < 24) this.push(server.change(this.some(), { read_at: `read ${server.seq}` }));
     else if (chance < 28) this.push(server.change(this.some(), { read_at: null, archived_at: null }));
     else if (chance < 32) this.push(server.change(this.some(), { read_at: `read ${server.seq}`, archived_at: `archived ${server.seq}` }));
@@ -197,6 +219,12 @@ class Trial {
     else if (chance < 78) this.push(server.fill(this.below(server.seq + 1))); // an answer to nobody
     else this.deliver(0);
     this.check();
+  }
+
+  /** Its turn comes at the end of the queue; its news does not wait. */
+  critical() {
+    this.push(this.server.create());
+    this.wire.splice(this.below(this.wire.length), 0, this.server.hurry());
   }
 
   lose() {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser import Pages, serious_issues
 from tests.web.fake_hub import FakeHub, Frame, serving
+from tests.web.live_pages import asked, clockwork, connected, eventually, losing, opened
 
 pytest_plugins = ["tests.browser"]
 
@@ -42,35 +43,8 @@ async def hub() -> AsyncIterator[FakeHub]:
         yield hub
 
 
-async def opened(hub: FakeHub, page_at: Pages, query: str = "", **more: Any) -> Page:
-    """A page of the hub, live."""
-    page = await page_at(**more)
-    await page.goto(f"{hub.address}/?{query}")
-    await connected(page)
-    return page
-
-
-async def connected(page: Page) -> None:
-    await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live")
-
-
 async def titles(page: Page) -> list[str]:
     return await page.locator(TITLES).all_inner_texts()
-
-
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not (answer if isinstance(answer := holds(), bool) else await answer):
-            await asyncio.sleep(0.02)
-
-
-def asked(hub: FakeHub, kind: str) -> list[Frame]:
-    return [frame for frame in hub.heard if frame["t"] == kind]
-
-
-def losing(*seqs: int) -> Callable[[Frame], list[Frame]]:
-    """Events with these numbers never arrive."""
-    return lambda frame: [] if frame["t"] == "ev" and frame["seq"] in seqs else [frame]
 
 
 # --- frames: a real socket --------------------------------------------------------------------------
@@ -325,15 +299,6 @@ async def test_a_session_that_ended_leads_to_the_door(hub: FakeHub, page_at: Pag
 # --- time: a clock of our own -----------------------------------------------------------------------
 
 
-async def clockwork(hub: FakeHub, page_at: Pages, script: str) -> Any:
-    """Run a script against `Live` with its own clock and sockets."""
-    page = await page_at()
-    await page.goto(f"{hub.address}/there")
-    return await page.evaluate(
-        f"async () => {{ const {{ clockwork }} = await import('/tests/clockwork.js'); {script} }}"
-    )
-
-
 async def test_returns_are_spread_by_full_jitter(hub: FakeHub, page_at: Pages) -> None:
     waits = await clockwork(
         hub,
@@ -345,7 +310,7 @@ async def test_returns_are_spread_by_full_jitter(hub: FakeHub, page_at: Pages) -
             world.join();
             waits[random] = [];
             for (let turn = 0; turn < 6; turn += 1) {
-                world.socket.end(1006);
+                await world.fail();
                 waits[random].push(await world.back());
             }
         }
@@ -362,7 +327,7 @@ HARDER = [15_000, 30_000]
 NEVER = [None, None]
 CODES = {
     **dict.fromkeys((1001, 1005, 1006, 1012, 1013, 4200, 4201), (None, SPREAD)),
-    **dict.fromkeys((4100, 4101, 4102, 4103), (None, HARDER)),
+    **dict.fromkeys((4100, 4101, 4102, 4103, 4104), (None, HARDER)),
     **dict.fromkeys((4000, 4001, 4002, 4003), ("stopped", NEVER)),
     **dict.fromkeys((4150, 4151, 4152), ("signed-out", NEVER)),
 }

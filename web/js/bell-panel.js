@@ -120,11 +120,6 @@ export class BellPanel {
     status.firstElementChild.replaceWith(icon(state));
   }
 
-  /** @param {Row} row @returns {string} where a click on it leads */
-  linkOf(row) {
-    return this.#item(row.id, row).link.href;
-  }
-
   // --- the list ---------------------------------------------------------------------------------
 
   async #load() {
@@ -174,7 +169,7 @@ export class BellPanel {
       item = new BellRow(this.#words, { open: this.#opens, toggle: this.#toggles, archive: this.#archives }, id);
       this.#items.set(id, item);
     }
-    item.show(row, { now: this.#bell.now, fallback: this.#bell.getAttribute("history") ?? "#" });
+    item.show(row, { now: this.#bell.now, href: this.#bell.hrefOf(row), target: this.#bell.target });
     return item;
   }
 
@@ -194,8 +189,12 @@ export class BellPanel {
 
   // --- doing ------------------------------------------------------------------------------------
 
-  #opens = (id) => {
-    if (!this.#bell.row(id)?.read_at) this.#bell.mark("read", [id]).catch(() => undefined);
+  #opens = (id, event) => {
+    const row = this.#bell.row(id);
+    if (!row) return;
+    if (!row.read_at) this.#bell.mark("read", [id]).catch(() => undefined);
+    const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+    if (plain && !this.#bell.offer(row)) event.preventDefault();
   };
 
   #toggles = (id) => this.#mark(this.#bell.row(id)?.read_at ? "unread" : "read", id);
@@ -414,7 +413,7 @@ export class BellPanel {
         el("span", { class: "space" }),
         el(
           "a",
-          { class: "plain strong", href: this.#bell.getAttribute("history") ?? "#" },
+          { class: "plain strong", href: this.#bell.history, target: this.#bell.target },
           el("span", { text: words.say("seeAll") }),
           icon("onward"),
         ),

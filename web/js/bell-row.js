@@ -19,7 +19,7 @@ export class BellRow {
 
   /**
    * @param {import("./words.js").Words} words
-   * @param {{open: (id: string) => void, toggle: (id: string) => void, archive: (id: string) => void}} does
+   * @param {{open: (id: string, event: MouseEvent) => void, toggle: (id: string) => void, archive: (id: string) => void}} does
    * @param {string} id
    */
   constructor(words, does, id) {
@@ -37,7 +37,7 @@ export class BellRow {
     this.#parts = parts;
     this.#link = el(
       "a",
-      { class: "open", on: { click: () => does.open(id), auxclick: () => does.open(id) } },
+      { class: "open", on: { click: (event) => does.open(id, event), auxclick: (event) => does.open(id, event) } },
       parts.glyph,
       el(
         "span",
@@ -56,8 +56,8 @@ export class BellRow {
     return this.#link;
   }
 
-  /** @param {Row} row @param {{now: number, fallback: string}} around */
-  show(row, { now, fallback }) {
+  /** @param {Row} row @param {{now: number, href: string, target: string|null}} around */
+  show(row, { now, href, target }) {
     const { title, when, body, facts, toggle, unread, glyph, archive } = this.#parts;
     this.#tick(row, now);
     if (this.#shown === row) return;
@@ -65,7 +65,9 @@ export class BellRow {
     const visit = row.kind === "patient_arrived" ? visitOf(row.facts, words) : null;
     put(this.element, "data-level", row.level);
     put(this.element, "data-unread", !row.read_at);
-    put(this.#link, "href", safe(row.related?.link) ?? fallback);
+    put(this.#link, "href", href);
+    put(this.#link, "target", target);
+    put(this.#link, "rel", target && "noopener");
     if (this.#shown?.level !== row.level) glyph.replaceChildren(icon(row.level));
     write(unread, row.read_at ? "" : `${words.say("isUnread")}: `);
     write(title, row.title);
@@ -110,11 +112,4 @@ function chip(word, [shape, hue] = ["info", "info"]) {
 function name(button, act, title) {
   put(button, "title", act);
   put(button, "aria-label", `${act}: ${title}`);
-}
-
-/** @returns {string|null} the address, if a browser may go there */
-function safe(link) {
-  if (!link) return null;
-  const { protocol, href } = new URL(link, location.href);
-  return protocol === "https:" || protocol === "http:" ? href : null;
 }

@@ -1,5 +1,6 @@
 /**
- * How the bell looks. Colours come from the page: `--hub-<name>` first, then the house's tokens, then these.
+ * How the bell looks. Each colour is the page's `--hub-<name>`; else, on the hub's own pages, the house's token of that
+ * name; else this one. Besides these, a page may set `--hub-font` and `--hub-size` (of 1 rem in here).
  *
  * @module bell-style
  */
@@ -27,23 +28,29 @@ const COLOURS = {
   "on-bad": "oklch(1 0 0)",
   focus: "light-dark(oklch(0.54 0.2 274), oklch(0.76 0.13 274))",
   veil: "light-dark(oklch(0.22 0.03 275 / 0.42), oklch(0.08 0.01 275 / 0.62))",
-  shadow: "var(--shadow-high, 0 12px 36px oklch(0 0 0 / 0.25))",
 };
+const SHADOW = "0 12px 36px oklch(0 0 0 / 0.25)";
 
-const TOKENS = Object.entries(COLOURS)
-  .map(([name, colour]) => `--_${name}: var(--hub-${name}, var(--${name}, ${colour}));`)
-  .join("\n");
+/** @param {boolean} home on another application's page, its own custom properties and sizes mean nothing here */
+function tokens(home) {
+  const own = (name, colour) => (home ? `var(--${name}, ${colour})` : colour);
+  const colours = Object.entries(COLOURS).map(([name, colour]) => `--_${name}: var(--hub-${name}, ${own(name, colour)});`);
+  return `:host {
+  ${colours.join("\n  ")}
+  --_shadow: var(--hub-shadow, ${own("shadow-high", SHADOW)});
+  --_motion: ${own("motion", "150ms")};
+  --_rem: ${home ? "1rem" : "var(--hub-size, 16px)"};
+}`;
+}
 
 const RULES = `
-:host {
-  ${TOKENS}
-  --_motion: var(--motion, 150ms);
-  display: inline-block;
-  color: var(--_ink);
-  font-size: 0.875rem;
-  line-height: 1.45;
-}
+:host { display: inline-block; }
 :host([hidden]) { display: none; }
+:host([theme="light"]) { color-scheme: light; }
+:host([theme="dark"]) { color-scheme: dark; }
+.root {
+  all: initial; display: block; color-scheme: inherit; color: var(--_ink); font-family: var(--hub-font, inherit); font-size: calc(0.875 * var(--_rem)); line-height: 1.45;
+}
 *, *::before, *::after { box-sizing: border-box; }
 button, a { font: inherit; color: inherit; -webkit-tap-highlight-color: transparent; }
 button { border: 0; background: none; padding: 0; margin: 0; cursor: pointer; }
@@ -65,7 +72,7 @@ ul { list-style: none; }
 .badge {
   position: absolute; inset-block-start: 1px; inset-inline-start: 53%; min-inline-size: 18px; block-size: 18px;
   padding-inline: 5px; display: grid; place-items: center; border-radius: 999px; border: 1px solid transparent;
-  background: var(--_bad-fill); color: var(--_on-bad); font-size: 0.6875rem; font-weight: 650; line-height: 1;
+  background: var(--_bad-fill); color: var(--_on-bad); font-size: calc(0.6875 * var(--_rem)); font-weight: 650; line-height: 1;
   font-variant-numeric: tabular-nums; transition: opacity var(--_motion);
 }
 .bell[data-status] .badge { background: var(--_raised); color: var(--_ink-soft); border: 1px dashed var(--_edge); }
@@ -89,9 +96,9 @@ ul { list-style: none; }
 @keyframes appear { from { opacity: 0; translate: 0 -4px; } }
 .head { position: relative; display: flex; align-items: center; gap: 8px; padding-block: 12px 10px; padding-inline: 16px 8px; border-block-end: 1px solid var(--_line); }
 .heading { flex: 1; min-inline-size: 0; display: grid; gap: 1px; }
-h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: -0.005em; }
+h2 { font-size: calc(0.9375 * var(--_rem)); font-weight: 600; line-height: 1.35; letter-spacing: -0.005em; }
 :host(:lang(ar)) h2, [lang="ar"] h2 { letter-spacing: 0; }
-.state { display: flex; flex-wrap: wrap; align-items: center; gap: 0 6px; font-size: 0.75rem; color: var(--_ink-soft); font-variant-numeric: tabular-nums; }
+.state { display: flex; flex-wrap: wrap; align-items: center; gap: 0 6px; font-size: calc(0.75 * var(--_rem)); color: var(--_ink-soft); font-variant-numeric: tabular-nums; }
 .status { display: inline-flex; align-items: center; gap: 4px; }
 .status .icon { inline-size: 13px; block-size: 13px; stroke-width: 2; }
 .status[data-status="live"] { color: var(--_ok); }
@@ -102,7 +109,7 @@ h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: 
 .sum::before { content: "·"; margin-inline-end: 6px; }
 .plain {
   display: inline-flex; align-items: center; gap: 6px; min-block-size: 32px; padding-inline: 8px; border-radius: 6px;
-  color: var(--_ink-soft); font-size: 0.8125rem; white-space: nowrap; text-decoration: none; transition: background-color var(--_motion), color var(--_motion);
+  color: var(--_ink-soft); font-size: calc(0.8125 * var(--_rem)); white-space: nowrap; text-decoration: none; transition: background-color var(--_motion), color var(--_motion);
 }
 .plain:hover { background: var(--_hover); color: var(--_ink); }
 .plain[disabled] { opacity: 0.45; cursor: default; background: none; color: var(--_ink-soft); }
@@ -113,7 +120,7 @@ h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: 
 .scroll { flex: 1 1 auto; min-block-size: 64px; overflow-y: auto; overscroll-behavior: contain; scrollbar-width: thin; }
 .pill {
   position: absolute; inset-block-end: -14px; inset-inline: 0; z-index: 1; inline-size: fit-content; block-size: 26px; margin-inline: auto;
-  padding-inline: 12px; border-radius: 999px; background: var(--_accent); color: var(--_on-accent); font-size: 0.75rem; font-weight: 550;
+  padding-inline: 12px; border-radius: 999px; background: var(--_accent); color: var(--_on-accent); font-size: calc(0.75 * var(--_rem)); font-weight: 550;
   white-space: nowrap; box-shadow: 0 1px 4px oklch(0 0 0 / 0.25);
 }
 .row { position: relative; display: flex; border-block-end: 1px solid var(--_line); }
@@ -131,13 +138,13 @@ h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: 
 .what { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
 .title { color: var(--_ink-soft); }
 .row[data-unread] .title { color: var(--_ink); font-weight: 600; }
-.when { flex: none; font-size: 0.75rem; color: var(--_ink-soft); font-variant-numeric: tabular-nums; }
+.when { flex: none; font-size: calc(0.75 * var(--_rem)); color: var(--_ink-soft); font-variant-numeric: tabular-nums; }
 .row[data-unread] .when { padding-inline-end: 16px; }
 .row[data-unread] .open::after {
   content: ""; position: absolute; inset-block-start: 17px; inset-inline-end: 16px; inline-size: 8px; block-size: 8px; border-radius: 50%; background: var(--_accent);
 }
 .body {
-  color: var(--_ink-soft); font-size: 0.8125rem; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+  color: var(--_ink-soft); font-size: calc(0.8125 * var(--_rem)); overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
   overflow-wrap: anywhere; font-variant-numeric: tabular-nums;
 }
 .level { font-weight: 500; }
@@ -146,14 +153,14 @@ h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: 
 .row[data-level="success"] .level { color: var(--_ok); }
 .facts { display: flex; flex-wrap: wrap; gap: 4px 6px; padding-block-start: 2px; }
 .facts:empty { display: none; }
-.chip { display: inline-flex; align-items: center; gap: 4px; padding-block: 1px; padding-inline: 6px 8px; border-radius: 999px; font-size: 0.75rem; font-weight: 500; line-height: 1.6; white-space: nowrap; }
+.chip { display: inline-flex; align-items: center; gap: 4px; padding-block: 1px; padding-inline: 6px 8px; border-radius: 999px; font-size: calc(0.75 * var(--_rem)); font-weight: 500; line-height: 1.6; white-space: nowrap; }
 .chip .icon { inline-size: 13px; block-size: 13px; stroke-width: 2; }
 .chip[data-hue="ok"] { background: var(--_ok-soft); color: var(--_ok); }
 .chip[data-hue="warn"] { background: var(--_warn-soft); color: var(--_warn); }
 .chip[data-hue="bad"] { background: var(--_bad-soft); color: var(--_bad); }
 .acts {
   position: absolute; inset-block-end: 6px; inset-inline-end: 10px; display: flex; gap: 1px; padding: 1px; border-radius: 8px; background: var(--_raised);
-  box-shadow: 0 0 0 1px var(--_line), var(--shadow-low, 0 1px 2px oklch(0 0 0 / 0.1)); opacity: 0; transition: opacity var(--_motion);
+  box-shadow: 0 0 0 1px var(--_line), 0 1px 2px oklch(0 0 0 / 0.1); opacity: 0; transition: opacity var(--_motion);
 }
 .row:hover .acts, .row:focus-within .acts { opacity: 1; }
 .act { display: grid; place-items: center; inline-size: 30px; block-size: 28px; border-radius: 6px; color: var(--_ink-soft); }
@@ -161,36 +168,44 @@ h2 { font-size: 0.9375rem; font-weight: 600; line-height: 1.35; letter-spacing: 
 .act .icon { inline-size: 17px; block-size: 17px; }
 
 /* Nothing, loading, failed */
-.note { display: grid; justify-items: center; gap: 4px; padding: 40px 24px 44px; text-align: center; color: var(--_ink-soft); font-size: 0.8125rem; }
+.note { display: grid; justify-items: center; gap: 4px; padding: 40px 24px 44px; text-align: center; color: var(--_ink-soft); font-size: calc(0.8125 * var(--_rem)); }
 .note .icon { inline-size: 28px; block-size: 28px; margin-block-end: 6px; stroke-width: 1.4; }
-.note strong { color: var(--_ink); font-size: 0.875rem; font-weight: 600; }
+.note strong { color: var(--_ink); font-size: calc(0.875 * var(--_rem)); font-weight: 600; }
 .note .plain { margin-block-start: 8px; }
 .bones { padding: 14px 16px; display: grid; gap: 18px; animation: late 300ms step-end backwards; }
 .bones i { block-size: 34px; border-radius: 6px; background: var(--_hover); }
 @keyframes late { from { opacity: 0; } }
 
 /* What was done, and the way back */
-.done { display: flex; align-items: center; gap: 8px; padding-block: 6px; padding-inline: 16px 8px; border-block-start: 1px solid var(--_line); background: var(--_accent-soft); font-size: 0.8125rem; }
+.done { display: flex; align-items: center; gap: 8px; padding-block: 6px; padding-inline: 16px 8px; border-block-start: 1px solid var(--_line); background: var(--_accent-soft); font-size: calc(0.8125 * var(--_rem)); }
 .done span { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
 .done[data-failed] { background: var(--_bad-soft); color: var(--_bad); }
 
-.keys { flex: 0 1 auto; min-block-size: 96px; overflow-y: auto; padding: 12px 16px; border-block-start: 1px solid var(--_line); font-size: 0.8125rem; }
-.keys h3 { margin: 0 0 8px; font-size: 0.75rem; font-weight: 600; color: var(--_ink-soft); }
+.keys { flex: 0 1 auto; min-block-size: 96px; overflow-y: auto; padding: 12px 16px; border-block-start: 1px solid var(--_line); font-size: calc(0.8125 * var(--_rem)); }
+.keys h3 { margin: 0 0 8px; font-size: calc(0.75 * var(--_rem)); font-weight: 600; color: var(--_ink-soft); }
 .keys dl { display: grid; grid-template-columns: auto 1fr; gap: 6px 14px; align-items: center; }
 .keys dt { display: flex; gap: 4px; direction: ltr; justify-content: flex-start; }
 .keys dt:dir(rtl) { justify-content: flex-end; }
-kbd { display: inline-grid; place-items: center; min-inline-size: 22px; block-size: 22px; padding-inline: 5px; border: 1px solid var(--_line); border-block-end-width: 2px; border-radius: 5px; font: inherit; font-size: 0.75rem; color: var(--_ink-soft); background: var(--_hover); }
+kbd { display: inline-grid; place-items: center; min-inline-size: 22px; block-size: 22px; padding-inline: 5px; border: 1px solid var(--_line); border-block-end-width: 2px; border-radius: 5px; font: inherit; font-size: calc(0.75 * var(--_rem)); color: var(--_ink-soft); background: var(--_hover); }
 
 .foot { display: flex; align-items: center; gap: 2px; padding: 6px 8px; border-block-start: 1px solid var(--_line); }
 .foot .space { flex: 1; }
 .foot .plain .icon { inline-size: 16px; block-size: 16px; }
 .square { inline-size: 32px; padding: 0; justify-content: center; }
 
-/* Toasts, where the page has no place for them */
-.toasts { position: fixed; inset: auto; inset-block-end: 16px; inset-inline-end: 16px; z-index: 50; display: grid; gap: 8px; inline-size: min(360px, calc(100vi - 32px)); pointer-events: none; }
+/* Toasts, where the page has no place for them: in the top layer, whatever the page does */
+.toasts { position: fixed; inset: auto; inset-block-end: 16px; inset-inline-end: 16px; margin: 0; padding: 0; border: 0; background: none; overflow: visible; color: inherit; gap: 8px; inline-size: min(360px, calc(100vi - 32px)); pointer-events: none; }
+.toasts:popover-open { display: grid; }
 .toast { display: flex; gap: 10px; align-items: flex-start; padding: 12px 16px; border: 1px solid var(--_line); border-inline-start: 4px solid var(--_info); border-radius: 6px; background: var(--_raised); box-shadow: var(--_shadow); pointer-events: auto; cursor: pointer; }
+.toast .icon { inline-size: 18px; block-size: 18px; margin-block-start: 1px; color: var(--_info); }
+.toast[data-level="success"] { border-inline-start-color: var(--_ok); }
+.toast[data-level="success"] .icon { color: var(--_ok); }
+.toast[data-level="warning"] { border-inline-start-color: var(--_warn); }
+.toast[data-level="warning"] .icon { color: var(--_warn); }
+.toast[data-level="error"] { border-inline-start-color: var(--_bad); }
+.toast[data-level="error"] .icon { color: var(--_bad); }
 .toast-title { font-weight: 600; }
-.toast-text { color: var(--_ink-soft); font-size: 0.8125rem; }
+.toast-text { color: var(--_ink-soft); font-size: calc(0.8125 * var(--_rem)); }
 
 @media (hover: none), (pointer: coarse) {
   .bell { inline-size: 44px; block-size: 44px; }
@@ -223,9 +238,12 @@ kbd { display: inline-grid; place-items: center; min-inline-size: 22px; block-si
 @media print { :host { display: none; } }
 `;
 
-/** @returns {CSSStyleSheet} the same one for every bell */
-export const bellStyle = (() => {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(RULES);
+const sheets = /** @type {Map<boolean, CSSStyleSheet>} */ (new Map());
+
+/** @param {boolean} home whether this is a page of the hub's own @returns {CSSStyleSheet} the same for every bell */
+export function bellStyle(home) {
+  const sheet = sheets.get(home) ?? new CSSStyleSheet();
+  if (!sheets.has(home)) sheet.replaceSync(tokens(home) + RULES);
+  sheets.set(home, sheet);
   return sheet;
-})();
+}

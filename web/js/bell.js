@@ -1,25 +1,34 @@
 /**
  * `<hub-bell>`: the bell, its badge, and the panel with the newest notifications.
  *
- * Attributes: `unread` (as the page was made), `lang`, `src` (of the live connection), `history` (address of
- * the whole list), `user`, `zone` (IANA), `shortcuts="off"` (no single keys). Colours: see bell-style.
+ * Attributes: `unread` (as the page was made), `lang`, `user` (who is signed in), `zone` (IANA), `theme` (`light`,
+ * `dark`), `shortcuts="off"` (no single keys), `history` (address of the whole list); at home also `src` (of the live
+ * connection). On another application's page: `hub` (its address, unless this script came from there), `token`,
+ * `link-base` (stands before the path of a notification's link). Colours: see bell-style.
+ *
+ * Events: `hub-open` {row, href}, cancelable: somebody follows a notification's link; on another application's page
+ * also `hub-token-needed` {give}, and `hub-signed-out` when no token is good any more.
  *
  * @module bell
  */
 import { Announcer } from "./announce.js";
+import { Api } from "./api.js";
 import { BellPanel } from "./bell-panel.js";
 import { bellStyle } from "./bell-style.js";
 import { Chime } from "./chime.js";
-import { connection, endsSession, watchStatus } from "./connection.js";
+import { connection, endsSession, hold, release, watchStatus } from "./connection.js";
 import { el, put, write } from "./element.js";
 import { icon } from "./icons.js";
 import { Toasts } from "./toasts.js";
+import { Tokens } from "./tokens.js";
 import { Wishes } from "./wishes.js";
 import { Words } from "./words.js";
 
 /** @typedef {import("./inbox.js").Row} Row */
 /** @typedef {import("./live.js").Status} Status */
+/** @typedef {string|(() => string|Promise<string>)|null} Token */
 
+const HUB = new URL("/", import.meta.url);
 const SHOWN_AT_MOST = 50;
 const LOADED = 30;
 const MOST_UNDONE = 100;
@@ -27,8 +36,17 @@ const BADGE_AT_MOST = 99;
 const WISH_LASTS_MS = 3_000;
 
 export class HubBell extends HTMLElement {
+  static observedAttributes = ["token"];
+
+  #hub = HUB;
+  #home = true;
+  #held = false;
+  #token = /** @type {Token} */ (null);
+  #spent = /** @type {Token} */ (null);
+  #give = /** @type {((token: string|Promise<string>) => void)|null} whoever waits for one */ (null);
   #words = new Words("en");
-  #live = /** @type {import("./live.js").Live} */ (/** @type {unknown} */ (null));
+  #api = new Api(HUB);
+  #live = /** @type {import("./tabs.js").Tabs} */ (/** @type {unknown} */ (null));
   #wishes = new Wishes();
   #chime = /** @type {Chime} */ (/** @type {unknown} */ (null));
   #announcer = /** @type {Announcer} */ (/** @type {unknown} */ (null));
@@ -40,18 +58,50 @@ export class HubBell extends HTMLElement {
   #title = document.title;
 
   connectedCallback() {
-    if (this.#live) return;
-    this.#words = new Words(this.lang || document.documentElement.lang, this.getAttribute("zone") ?? document.body.dataset.zone);
-    this.#live = connection({ src: this.getAttribute("src") ?? "/live", user: this.getAttribute("user") ?? "" });
+    if (this.#live) {
+      if (!this.#held) hold(this.#live);
+      this.#held = true;
+      return;
+    }
+    this.#early("token");
+    this.#hub = new URL(this.getAttribute("hub") ?? HUB, location.href);
+    this.#home = !this.hasAttribute("hub") && this.#hub.origin === location.origin;
+    const zone = this.getAttribute("zone") ?? (this.#home ? document.body.dataset.zone : undefined);
+    this.#words = new Words(this.lang || document.documentElement.lang, zone);
+    this.#connect();
     this.#chime = new Chime();
     this.#build();
     this.#live.addEventListener("change", ({ detail }) => this.#changed(detail));
+    this.#live.addEventListener("alert", ({ detail }) => this.#alert(detail.rows));
     this.#live.addEventListener("count", () => this.#paint());
     watchStatus(this.#live, (status) => {
       this.#status = status;
       this.#paint();
     });
     this.#paint();
+  }
+
+  /** Moved to another place it stays as it is; taken away it hangs up. */
+  disconnectedCallback() {
+    queueMicrotask(() => {
+      if (this.isConnected || !this.#held) return;
+      this.#held = false;
+      release(this.#live);
+    });
+  }
+
+  attributeChangedCallback(_name, _before, token) {
+    this.token = token;
+  }
+
+  /** @returns {Token} another application's token for this person, or how to get one */
+  get token() {
+    return this.#token;
+  }
+
+  set token(token) {
+    this.#token = token;
+    if (token && this.#give) this.#give(Promise.resolve().then(() => this.#newToken()));
   }
 
   /** @returns {number} unread notifications, with what was asked for and is still on its way */
@@ -80,7 +130,30 @@ export class HubBell extends HTMLElement {
 
   /** @returns {boolean} whether single keys may be used */
   get shortcuts() {
-    return this.getAttribute("shortcuts") !== "off" && document.body.dataset.shortcuts !== "off";
+    return this.getAttribute("shortcuts") !== "off" && !(this.#home && document.body.dataset.shortcuts === "off");
+  }
+
+  /** @returns {string} the address of the whole list */
+  get history() {
+    return this.getAttribute("history") ?? (this.#home ? "#" : new URL("/console/notifications", this.#hub).href);
+  }
+
+  /** @returns {string|null} nobody loses the other application's page by following a link to the hub */
+  get target() {
+    return this.#home ? null : "_blank";
+  }
+
+  /** @param {Row} row @returns {string} where its link leads, if a browser may go there; else to the whole list */
+  hrefOf({ related }) {
+    if (!related?.link) return this.history;
+    const base = this.getAttribute("link-base") ?? (this.#home ? "" : this.#hub.origin);
+    const { protocol, href } = new URL(base.replace(/\/$/, "") + related.link, location.href);
+    return protocol === "https:" || protocol === "http:" ? href : this.history;
+  }
+
+  /** Let the page open it in its own way. @param {Row} row @returns {boolean} whether it leaves that to the browser */
+  offer(row) {
+    return this.#say("hub-open", { row, href: this.hrefOf(row) });
   }
 
   // --- what the person does ---------------------------------------------------------------------
@@ -138,11 +211,9 @@ export class HubBell extends HTMLElement {
   }
 
   async #fetch(query) {
-    const socket = new URL(this.getAttribute("src") ?? "/live", location.href);
-    const there = new URL(`/api/v1/notifications?${new URLSearchParams(query)}`, socket.href.replace(/^ws/, "http"));
-    const answer = await fetch(there, { headers: { Accept: "application/json", "X-Background": "1" }, cache: "no-store" });
-    if (endsSession(answer) || !answer.ok) throw new Error(String(answer.status));
-    if (!this.#live.merge(await answer.json())) await this.#fetch(query);
+    const answer = await this.#api.get("/api/v1/notifications", query);
+    if ((this.#home && endsSession(answer)) || !answer.ok) throw new Error(String(answer.status));
+    if (!(await this.#live.merge(await answer.json()))) await this.#fetch(query);
   }
 
   // --- what the server says ---------------------------------------------------------------------
@@ -151,13 +222,15 @@ export class HubBell extends HTMLElement {
     this.#refresh(reset);
     if (added.length === 0) return;
     this.#panel.fresh(added);
-    const here = document.visibilityState === "visible";
-    if (here) this.#announcer.news(added);
-    if (here && !this.#panel.open) this.#toasts.show(added, (row) => this.#go(row));
-    const [loudest] = added.filter(({ priority }) => priority !== "low");
-    if (loudest) this.#chime.ring(loudest.id);
     this.#parts.button.classList.remove("rung");
     requestAnimationFrame(() => this.#parts.button.classList.add("rung"));
+  }
+
+  /** Of all tabs this is the one that tells. */
+  #alert(rows) {
+    this.#announcer.news(rows);
+    if (!this.#panel.open) this.#toasts.show(rows, (row) => this.#go(row));
+    if (rows.some(({ priority }) => priority !== "low")) this.#chime.ring();
   }
 
   #go(row) {
@@ -166,8 +239,48 @@ export class HubBell extends HTMLElement {
       return;
     }
     this.mark("read", [row.id]).catch(() => undefined);
-    const link = this.#panel.linkOf(row);
-    if (link) location.assign(link);
+    if (!row.related?.link || !this.offer(row)) return;
+    if (this.target) globalThis.open(this.hrefOf(row), this.target, "noopener");
+    else location.assign(this.hrefOf(row));
+  }
+
+  // --- at home and abroad -------------------------------------------------------------------------
+
+  #connect() {
+    const tokens = this.#home ? null : new Tokens(() => this.#newToken());
+    const src = this.#home ? (this.getAttribute("src") ?? "/live") : new URL("/live", this.#hub).href;
+    this.#api = new Api(this.#home ? new URL(location.origin) : this.#hub, tokens);
+    this.#live = connection({ src, user: this.getAttribute("user") ?? "", tokens });
+    this.#held = true;
+    if (tokens) this.#live.addEventListener("signed-out", () => this.#say("hub-signed-out"));
+  }
+
+  /** By the page's function; else the one it set, once; else it is told that one is needed. */
+  #newToken() {
+    if (typeof this.#token === "function") return this.#token();
+    if (this.#token && this.#token !== this.#spent) return (this.#spent = this.#token);
+    return /** @type {Promise<string>} */ (
+      new Promise((give) => {
+        this.#give = (token) => {
+          this.#give = null;
+          give(token);
+        };
+        this.#say("hub-token-needed", { give: this.#give });
+      })
+    );
+  }
+
+  /** What the page set on the element before this script was here. */
+  #early(name) {
+    if (!Object.hasOwn(this, name)) return;
+    const value = this[name];
+    delete this[name];
+    this[name] = value;
+  }
+
+  /** @returns {boolean} false when the page said that it sees to it */
+  #say(type, detail = {}) {
+    return this.dispatchEvent(new CustomEvent(type, { bubbles: true, composed: true, cancelable: true, detail }));
   }
 
   // --- how it looks -----------------------------------------------------------------------------
@@ -175,7 +288,7 @@ export class HubBell extends HTMLElement {
   #build() {
     const words = this.#words;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [bellStyle];
+    root.adoptedStyleSheets = [bellStyle(this.#home)];
     const badge = el("span", { class: "badge", part: "badge", "aria-hidden": "true", hidden: true });
     const mark = el("span", { class: "mark", "aria-hidden": "true", hidden: true });
     const button = el(
@@ -186,17 +299,18 @@ export class HubBell extends HTMLElement {
       mark,
     );
     const alert = el("div", { class: "hidden", role: "alert" });
-    const region = document.querySelector("[data-announce]");
-    const polite = region ?? el("div", { class: "hidden", role: "status" });
-    const stack = document.querySelector("[data-toasts]") ?? el("div", { class: "toasts" });
+    const region = this.#home && document.querySelector("[data-announce]");
+    const polite = region || el("div", { class: "hidden", role: "status" });
+    const place = this.#home && /** @type {HTMLElement|null} */ (document.querySelector("[data-toasts]"));
+    const stack = place || el("div", { class: "toasts", popover: "manual" });
     this.#parts = { button, badge, mark };
     this.#announcer = new Announcer({ polite, alert, words });
     this.#toasts = new Toasts(stack, words);
     this.#panel = new BellPanel({ bell: this, button, words, chime: this.#chime, announcer: this.#announcer });
     this.#panel.element.addEventListener("toggle", () => this.#panel.open && this.#toasts.clear());
-    const box = el("div", { lang: words.lang, dir: words.dir }, button, this.#panel.element, alert);
+    const box = el("div", { class: "root", lang: words.lang, dir: words.dir }, button, this.#panel.element, alert);
     if (!region) box.append(polite);
-    if (!stack.isConnected) box.append(stack);
+    if (!place) box.append(stack);
     root.replaceChildren(box);
     this.replaceChildren(); // what stood here for browsers without scripts
   }
@@ -225,8 +339,9 @@ export class HubBell extends HTMLElement {
     this.#elsewhere(unread, this.#status.state !== "offline");
   }
 
-  /** The number where the page is not looked at: in the tab, and on the icon of the installed app. */
+  /** The number where the page is not looked at: in the tab, and on the icon of the installed app, if they are ours. */
   #elsewhere(unread, known) {
+    if (!this.#home) return;
     const count = unread > BADGE_AT_MOST ? `${BADGE_AT_MOST}+` : String(unread);
     const title = unread > 0 ? `(${count}${known ? "" : "?"}) ${this.#title}` : this.#title;
     if (document.title !== title) document.title = title;

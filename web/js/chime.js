@@ -42,18 +42,9 @@ export class Chime {
     if (on) this.#ready();
   }
 
-  /** Ring, in one tab only, for these notifications. @param {string} name the same in every tab */
-  ring(name) {
-    if (!this.on || Date.now() - this.#rang < APART_MS) return;
-    if (!navigator.locks) {
-      this.play();
-      return;
-    }
-    navigator.locks.request(`hub:ring:${name}`, { ifAvailable: true }, async (lock) => {
-      if (lock === null) return;
-      this.play();
-      await new Promise((done) => setTimeout(done, APART_MS));
-    });
+  /** Ring for news, unless it just rang. */
+  ring() {
+    if (this.on && Date.now() - this.#rang >= APART_MS) this.play();
   }
 
   /** Ring now. */

@@ -1,36 +1,80 @@
 /**
- * The one live connection of the page, shared by whatever shows something live.
+ * The one live connection to a hub, shared by whatever shows something live, in this page and in all tabs.
  *
  * @module connection
  */
+import { Api } from "./api.js";
 import { Live } from "./live.js";
+import { Pace } from "./pace.js";
+import { Tabs } from "./tabs.js";
 
 /** @typedef {import("./live.js").Status} Status */
+/** @typedef {import("./tokens.js").Tokens} Tokens */
 
 const CATCHING_UP_SHOWS_MS = 400;
 const FIRST_MS = 1_500;
 
-let shared = /** @type {Live|null} */ (null);
+const shared = /** @type {Map<string, Tabs>} */ (new Map());
+const holders = /** @type {Map<Tabs, number>} */ (new Map());
 
 /**
- * @param {{src?: string, user?: string}} [options] count only for the first who asks
- * @returns {Live} started
+ * @param {object} [options]
+ * @param {string} [options.src] of the live connection
+ * @param {string} [options.user] who is signed in; nobody else's tabs share it. Without it this page is on its own.
+ * @param {Tokens|null} [options.tokens] where there is no cookie
+ * @returns {Tabs} started
  */
-export function connection({ src = "/live", user = "" } = {}) {
-  if (shared !== null) return shared;
-  const live = new Live({ url: src, cursor: kept(`hub:cursor:${user}`) });
-  shared = live;
-  live.addEventListener("signed-out", signedOut);
-  globalThis.addEventListener("online", () => live.wake(true));
-  globalThis.addEventListener("offline", () => live.wake(true));
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && live.wake());
-  globalThis.addEventListener("pagehide", () => {
-    handOver(live, src);
-    live.stop();
-  });
-  globalThis.addEventListener("pageshow", ({ persisted }) => persisted && live.start());
-  live.start();
-  return live;
+export function connection({ src = "/live", user = "", tokens = null } = {}) {
+  const url = new URL(src, location.href);
+  url.protocol = url.protocol.replace(/^ws/, "http");
+  const whose = `${user || crypto.randomUUID()}@${url.origin}`;
+  const known = shared.get(whose);
+  if (known) return hold(known);
+  const timers = new Pace();
+  const store = user ? kept(`hub:cursor:${whose}`) : forgotten;
+  const open = (cursor) =>
+    new Live({
+      url: url.href,
+      timers,
+      cursor: { load: () => cursor ?? store.load(), save: store.save },
+      // A token says whose it is, and on other pages `user` is their own name for the person.
+      ...(tokens ? { token: () => tokens.fresh() } : user && { person: user }),
+    });
+  const tabs = new Tabs({ name: `hub:live:${whose}`, open, timers });
+  if (tokens === null) tabs.addEventListener("signed-out", signedOut);
+  shared.set(whose, tabs);
+  comeAndGo(tabs, new Api(url, tokens));
+  return hold(tabs);
+}
+
+/** It is shown once more. @param {Tabs} tabs @returns {Tabs} started */
+export function hold(tabs) {
+  holders.set(tabs, (holders.get(tabs) ?? 0) + 1);
+  tabs.start();
+  return tabs;
+}
+
+/** One of those who show it is gone from the page; with the last of them it ends. @param {Tabs} tabs */
+export function release(tabs) {
+  const left = (holders.get(tabs) ?? 0) - 1;
+  holders.set(tabs, left);
+  if (left <= 0) tabs.stop();
+}
+
+/** The page is hidden, put away, taken up again; the network comes and goes. @param {Tabs} tabs @param {Api} api */
+function comeAndGo(tabs, api) {
+  const leave = () => {
+    handOver(tabs, api);
+    tabs.stop();
+  };
+  const back = () => (holders.get(tabs) ?? 0) > 0 && tabs.start();
+  globalThis.addEventListener("online", () => tabs.wake(true));
+  globalThis.addEventListener("offline", () => tabs.wake(true));
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && tabs.wake());
+  document.addEventListener("freeze", leave);
+  document.addEventListener("resume", back);
+  globalThis.addEventListener("pagehide", leave);
+  globalThis.addEventListener("pageshow", ({ persisted }) => persisted && back());
 }
 
 /** Tell the page that the session is over. */
@@ -51,7 +95,7 @@ export function endsSession(answer) {
 /**
  * Tell the status to somebody who shows it. A catching-up of a few milliseconds is nothing to look at;
  * a connection that is down is shown at once.
- * @param {Live} live @param {(status: Status) => void} show
+ * @param {Tabs} live @param {(status: Status) => void} show
  */
 export function watchStatus(live, show) {
   let timer = 0;
@@ -66,14 +110,10 @@ export function watchStatus(live, show) {
 }
 
 /** Marks on their way when the page goes are handed to HTTP, which outlives it. They may come twice. */
-function handOver(live, src) {
-  const api = new URL("/api/v1/notifications/", new URL(src, location.href).href.replace(/^ws/, "http"));
-  for (const { t, ids, upto } of live.unanswered) {
-    const all = t === "read_all";
-    const body = JSON.stringify(all ? { upto } : { ids });
-    const headers = { "Content-Type": "application/json" };
-    const there = new URL(all ? "read-all" : t, api);
-    fetch(there, { method: "POST", keepalive: true, headers, body }).catch(() => undefined);
+function handOver(tabs, api) {
+  for (const { t, ids, upto } of tabs.unanswered) {
+    if (t === "read_all") api.part("/api/v1/notifications/read-all", { upto });
+    else api.part(`/api/v1/notifications/${t}`, { ids });
   }
 }
 
@@ -97,3 +137,6 @@ function kept(key) {
     },
   };
 }
+
+/** Whose it would be is not known. */
+const forgotten = { load: () => null, save: () => undefined };

@@ -26,12 +26,14 @@
  */
 
 /** @typedef {{epoch: string, seq: number, top: number}} Cursor `top` is the highest row number seen */
+/** @typedef {{upto: number, seq: number, at: string}} Sweep everything unread with a number up to this one was read */
 
 /**
  * @typedef {object} Effects
  * @property {number|null} ask send `fill` from this number
  * @property {Row[]} changed rows that are not as they were
- * @property {Row[]} added rows nobody has seen before: unread, and newer than any other
+ * @property {Row[]} added rows to tell the person about, each once: unread, never seen before, newer than any other;
+ *   a critical one may come ahead of its place, and is then told before it is in the list
  * @property {boolean} moved the cursor is another one: keep it
  * @property {boolean} reset everything known before was forgotten
  */
@@ -46,7 +48,8 @@ export class Inbox {
   #top = /** @type {number|null} */ (null);
   #rows = /** @type {Map<string, Row>} */ (new Map());
   #held = /** @type {Map<number, any>} */ (new Map());
-  #sweeps = /** @type {{upto: number, seq: number, at: string}[]} */ ([]);
+  #sweeps = /** @type {Sweep[]} */ ([]);
+  #ahead = /** @type {Set<string>} */ (new Set());
   #floor = 0;
   #head = 0;
   #waiting = false;
@@ -123,6 +126,9 @@ export class Inbox {
       case "ev":
         this.#event(frame, effects);
         break;
+      case "ahead":
+        this.#hurry(frame, effects);
+        break;
       case "hb":
         this.#head = Math.max(this.#head, frame.head);
         this.#count(frame.unread, frame.head);
@@ -161,10 +167,14 @@ export class Inbox {
     return effects;
   }
 
+  /** @param {any} frame */
   #welcome(frame) {
     const foreign = frame.epoch !== this.#epoch;
     if (foreign || frame.resume !== "ok") {
-      if (foreign) this.#top = null;
+      if (foreign) {
+        this.#top = null;
+        this.#ahead.clear();
+      }
       this.#seq = null;
       this.#unreadAt = -1;
     }
@@ -175,6 +185,7 @@ export class Inbox {
     this.#count(frame.unread, frame.head);
   }
 
+  /** @param {any} frame @param {Effects} effects */
   #snap(frame, effects) {
     if (this.#epoch === null || (this.#seq !== null && frame.seq <= this.#seq)) return;
     this.#forget(frame.seq, effects);
@@ -183,6 +194,7 @@ export class Inbox {
     this.#settle(effects, true);
   }
 
+  /** @param {any} frame @param {Effects} effects */
   #fill(frame, effects) {
     const from = this.#seq ?? 0;
     if (this.#epoch === null || frame.from > from) return;
@@ -192,6 +204,7 @@ export class Inbox {
     this.#settle(effects, further);
   }
 
+  /** @param {any} frame @param {Effects} effects */
   #event(frame, effects) {
     if (this.#epoch === null || (this.#seq !== null && frame.seq <= this.#seq)) return;
     this.#head = Math.max(this.#head, frame.seq);
@@ -199,7 +212,19 @@ export class Inbox {
     this.#settle(effects, false);
   }
 
-  /** Take what is held and fits; say whether to ask for the rest. */
+  /**
+   * Rows that jumped the queue: news at once, and no news when their turn comes.
+   * @param {any} frame @param {Effects} effects
+   */
+  #hurry({ items }, effects) {
+    for (const row of items) {
+      if (!isNews(row, this.#top ?? 0) || this.#ahead.has(row.id)) continue;
+      this.#ahead.add(row.id);
+      effects.added.push(row);
+    }
+  }
+
+  /** Take what is held and fits; say whether to ask for the rest. @param {Effects} effects @param {boolean} further */
   #settle(effects, further) {
     if (this.#seq === null) return;
     for (const seq of [...this.#held.keys()].sort((a, b) => a - b)) {
@@ -212,6 +237,7 @@ export class Inbox {
     else if (further || !this.#waiting) this.#ask(effects);
   }
 
+  /** @param {number} seq @param {any} frame @param {Effects} effects */
   #move(seq, { items = [], unread, read_upto: upto, at }, effects) {
     this.#seq = seq;
     this.#head = Math.max(this.#head, seq);
@@ -221,13 +247,14 @@ export class Inbox {
     for (const item of items) {
       this.#top = Math.max(this.#top ?? 0, item.number);
       const row = this.#put(item, effects);
-      const fresh = known !== null && item.number > known && !row.read_at && !row.archived_at;
-      if (fresh) effects.added.push(row);
+      const told = this.#ahead.delete(row.id);
+      if (known !== null && !told && isNews(row, known)) effects.added.push(row);
     }
     this.#top ??= 0;
     this.#count(unread, seq);
   }
 
+  /** @param {Row} row @param {Effects} effects @returns {Row} */
   #put(row, effects) {
     const old = this.#rows.get(row.id);
     if (old && old.seq >= row.seq) return old;
@@ -236,7 +263,7 @@ export class Inbox {
     return row;
   }
 
-  /** Everything unread up to a number was read; also true for rows that are still to be loaded. */
+  /** Also true for rows that are still to be loaded. @param {Sweep} sweep @param {Effects} effects */
   #sweep(sweep, effects) {
     this.#sweeps.push(sweep);
     if (this.#sweeps.length > SWEEPS_AT_MOST) this.#floor = this.#sweeps.shift()?.seq ?? 0;
@@ -246,6 +273,7 @@ export class Inbox {
     }
   }
 
+  /** @param {number} seq @param {Effects} effects */
   #forget(seq, effects) {
     this.#rows.clear();
     this.#sweeps = [];
@@ -253,12 +281,14 @@ export class Inbox {
     effects.reset = true;
   }
 
+  /** @param {number} unread @param {number} at */
   #count(unread, at) {
     if (at < this.#unreadAt) return;
     this.#unread = unread;
     this.#unreadAt = at;
   }
 
+  /** @param {Effects} effects */
   #ask(effects) {
     this.#waiting = true;
     effects.ask = this.#seq ?? 0;
@@ -270,6 +300,12 @@ function nothing() {
   return { ask: null, changed: [], added: [], moved: false, reset: false };
 }
 
+/** @param {Row} row @param {number} top */
+function isNews(row, top) {
+  return row.number > top && !row.read_at && !row.archived_at;
+}
+
+/** @param {Row} row @param {Sweep} sweep @returns {Row} */
 function swept(row, { upto, seq, at }) {
   return row.read_at || row.seq > upto || row.seq >= seq ? row : { ...row, read_at: at, seq };
 }

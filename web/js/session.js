@@ -1,7 +1,8 @@
 /**
  * The end of an idle session: a warning a minute before, one press to stay, then the way to the door.
  *
- * Only a person's own hand counts as activity. Tabs tell each other through one number in the storage.
+ * Only a person's own hand counts as activity. Tabs tell each other through one number in the storage. And one browser
+ * has one session: where somebody else has signed in, the pages of who was there before leave.
  *
  * @module session
  */
@@ -38,6 +39,15 @@ export class Session {
     document.addEventListener("hub-signed-out", () => this.#leave());
     document.addEventListener("visibilitychange", () => this.#look());
     setInterval(() => this.#look(), LOOK_MS);
+    this.#meet(document.body.dataset.user ?? "");
+  }
+
+  /** The newest page says who has the session. @param {string} user */
+  #meet(user) {
+    if (!globalThis.BroadcastChannel) return;
+    const people = new BroadcastChannel("hub:person");
+    people.onmessage = ({ data }) => data !== user && this.#leave();
+    people.postMessage(user);
   }
 
   /** The hand of a person: tell the server, at most once a minute. While the warning stands, only its button counts. */

@@ -14,7 +14,7 @@ export class Toasts {
   #stack;
   #words;
 
-  /** @param {Element} stack @param {import("./words.js").Words} words */
+  /** @param {HTMLElement} stack may be a popover @param {import("./words.js").Words} words */
   constructor(stack, words) {
     this.#stack = stack;
     this.#words = words;
@@ -38,6 +38,13 @@ export class Toasts {
     this.#stack.replaceChildren();
   }
 
+  /** In the top layer, above whatever came there since. */
+  #raise() {
+    if (!this.#stack.popover) return;
+    if (this.#stack.matches(":popover-open")) this.#stack.hidePopover();
+    this.#stack.showPopover();
+  }
+
   #add({ level, title, body, priority }, open) {
     // The live region has said it: for a screen reader the toast would only be a second time.
     const toast = el(
@@ -48,6 +55,7 @@ export class Toasts {
     );
     if (body) toast.lastElementChild.append(el("div", { class: "toast-text" }, el("bdi", { text: body })));
     this.#stack.append(toast);
+    this.#raise();
     while (this.#stack.childElementCount > AT_MOST) this.#stack.firstElementChild?.remove();
     lastsFor(toast, priority === "critical" ? CRITICAL_MS : SHOWN_MS);
   }
