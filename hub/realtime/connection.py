@@ -33,6 +33,9 @@ class Stage(Enum):
     RESYNC = auto()  # frames were dropped: the client asks from its own cursor
 
 
+LIVE = Stage.LIVE
+
+
 class Outlet(Protocol):
     """The way to one client."""
 
@@ -135,10 +138,13 @@ class Connection:
 
     def offer(self, seq: int, unread: int, event: Frame) -> bool:
         """Take the event that moves the inbox to `seq`; returns False when this shows that one before it is missing."""
-        if self.stage is Stage.LIVE:
+        if self.stage is LIVE:
             if seq == self.sent + 1:
-                self.sent, self.unread = seq, unread
-                self.send(event)
+                self.sent = seq
+                self.unread = unread
+                # As in `send`, which is not called: this is done for thousands in a row.
+                if self._backlog is not None or self.closing is not None or not self._outlet.offer(event):
+                    self._send_later(event)
                 return True
             if seq <= self.sent:
                 return True
@@ -231,11 +237,11 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Send a frame, now or when the client takes it; when it reads too slowly, drop what waits for a resync."""
-        if self.closing is not None:
-            return
-        if self._backlog is None and self._outlet.offer(frame):
-            return
-        if not self._wait_for_client().add(frame):
+        if self._backlog is not None or self.closing is not None or not self._outlet.offer(frame):
+            self._send_later(frame)
+
+    def _send_later(self, frame: Frame) -> None:
+        if self.closing is None and not self._wait_for_client().add(frame):
             self.stage = Stage.RESYNC
 
     def _wait_for_client(self) -> Backlog:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -49,31 +49,32 @@ def pack(pushes: Iterable[Push]) -> bytes:
 
 def unpack(packet: bytes, tenant: uuid.UUID) -> list[Push]:
     """The pushes in a packet of this tenant; raises Unreadable on anything that `pack` did not write."""
+    pushes: list[Push] = []
+    start = 0
     try:
-        return [_read(kind, record, tenant) for kind, record in _records(packet)]
+        while start < len(packet):
+            kind, size = _RECORD.unpack_from(packet, start)
+            start += _RECORD.size
+            end = start + size
+            if end > len(packet):
+                raise Unreadable("cut short")
+            if kind == _RANG_KIND:
+                pushes.append(_read_rang(packet, start, end, tenant))
+            else:
+                pushes.append(_KINDS[kind](tenant=tenant, **_typed(json.loads(packet[start:end]))))
+            start = end
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable("not a packet of pushes") from error
+    return pushes
 
 
-def _records(packet: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(packet):
-        kind, size = _RECORD.unpack_from(packet, at)
-        at += _RECORD.size
-        if at + size > len(packet):
-            raise Unreadable("cut short")
-        yield kind, packet[at : at + size]
-        at += size
-
-
-def _read(kind: int, record: bytes, tenant: uuid.UUID) -> Push:
-    if kind != _RANG_KIND:
-        return _KINDS[kind](tenant=tenant, **_typed(json.loads(record)))
-    at, urgent, size = _RANG.unpack_from(record)
-    end = _RANG.size + size
-    if size % STANDING.size or end >= len(record):
+def _read_rang(packet: bytes, start: int, end: int, tenant: uuid.UUID) -> Rang:
+    at, urgent, size = _RANG.unpack_from(packet, start)
+    standings = start + _RANG.size
+    shared = standings + size
+    if size % STANDING.size or shared >= end:
         raise Unreadable("no whole standings")
-    return Rang(tenant, record[_RANG.size : end], record[end:], urgent, at)
+    return Rang(tenant, packet[standings:shared], packet[shared:end], urgent, at)
 
 
 def _plain(push: InboxMoved | TopicChanged | AccessEnded) -> dict[str, Any]:

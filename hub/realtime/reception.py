@@ -47,19 +47,20 @@ class Reception:
         ledger: Ledger,
         clock: Callable[[], datetime],
         let_out: Callable[[Connection], None] = lambda _connection: None,
-        is_ringing: Callable[[], bool] = lambda: False,
+        is_told_meanwhile: Callable[[Connection], bool] = lambda _connection: False,
+        connected: Callable[[], int] = lambda: 0,
         turns_every: float = TURNS_EVERY_S,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._let_out = let_out
-        self._is_ringing = is_ringing
+        self._is_told_meanwhile = is_told_meanwhile
+        self._connected = connected
         self._turns_every = turns_every
         self._arrivals: list[Arrival] = []
         self._stragglers: dict[Connection, None] = {}
         self._news = asyncio.Event()
         self._ended: list[AccessEnded] | None = None
-        self.first_retry_s = frames.first_retry_s(0)
 
     @property
     def is_full(self) -> bool:
@@ -122,10 +123,7 @@ class Reception:
                 _refuse(arrival, EndConnection(Close.BUSY, "come back later"))
 
     def _take_stragglers(self) -> list[Connection]:
-        if self._is_ringing():
-            # What they miss may be in the part of a broadcast that has not been told yet.
-            return []
-        taken = list(self._stragglers)[:MOST_AT_ONCE]
+        taken = [each for each in self._stragglers if not self._is_told_meanwhile(each)][:MOST_AT_ONCE]
         for connection in taken:
             del self._stragglers[connection]
         return [connection for connection in taken if connection.stage is Stage.BEHIND and connection.closing is None]
@@ -208,7 +206,7 @@ class Reception:
             head.unread,
             reset=gap.reset,
             you={"id": str(listener.person), "name": listener.name, "language": listener.language},
-            first_retry=self.first_retry_s,
+            first_retry=frames.first_retry_s(self._connected()),
             now=self._clock(),
         )
 

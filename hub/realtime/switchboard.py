@@ -22,12 +22,15 @@ from hub.realtime.ledger import Ledger
 from hub.realtime.meters import GONE, METERS
 from hub.realtime.pushes import STANDING, AccessEnded, InboxMoved, Push, Rang, TopicChanged
 from hub.realtime.reception import Reception
+from hub.realtime.together import Together
 from hub.realtime.wire import Frame
 
 log = get_logger(__name__)
 
 LOOK_EVERY_S = 2.0
 ACCESS_LOOK_EVERY_S = 20.0
+# However many reasons there are to look sooner, the database has a rest between two looks.
+REST_S = 0.2
 HEARTBEAT_TURNS = 60
 # So many people are told of a broadcast before whatever else waits has its turn: some five milliseconds of work.
 RUNG_AT_ONCE = 400
@@ -59,8 +62,9 @@ class Switchboard:
         self._people: dict[bytes, tuple[Connection, ...]] = {}
         self._tenants: dict[bytes, set[Connection]] = {}
         self._turns: tuple[set[Connection], ...] = tuple(set() for _ in range(HEARTBEAT_TURNS))
-        self._ringing: deque[Iterator[None]] = deque()
-        self.reception = Reception(ledger, clock, self.remove, lambda: bool(self._ringing))
+        self._ringing: deque[tuple[bytes, Iterator[None]]] = deque()
+        self.reception = Reception(ledger, clock, self.remove, self.is_told_meanwhile, lambda: len(self._people))
+        self._versions = Together(ledger.versions)
         self._left = asyncio.Event()
         self._look_now = asyncio.Event()
         self._looking_in_earnest = False
@@ -85,10 +89,13 @@ class Switchboard:
         if tenant not in self._tenants:
             self._interest(connection.listener.tenant, True)
             self._tenants[tenant] = set()
+        for neighbour in self._tenants[tenant]:
+            # One object for all, so that telling thousands does not look into as many corners of the memory.
+            connection.tenant = neighbour.tenant
+            break
         self._tenants[tenant].add(connection)
         self._people[person] = (*self._people.get(person, ()), connection)
         self._turns[connection.number % HEARTBEAT_TURNS].add(connection)
-        self.reception.first_retry_s = frames.first_retry_s(len(self._people))
 
     def remove(self, connection: Connection, code: int = GONE) -> None:
         """Forget a connection that has ended, with this close code unless the hub closed it with another one."""
@@ -124,7 +131,7 @@ class Switchboard:
         if len(push) <= RUNG_AT_ONCE:
             self._ring_some(push, push.standings)
             return
-        self._ringing.append(self._ring_in_turns(push))
+        self._ringing.append((push.tenant.bytes, self._ring_in_turns(push)))
         if len(self._ringing) == 1:
             self._ring_on()
 
@@ -137,7 +144,7 @@ class Switchboard:
     def _ring_on(self) -> None:
         """Tell the next of a broadcast, and let the loop breathe before the ones after."""
         try:
-            is_told = next(self._ringing[0], self) is self
+            is_told = next(self._ringing[0][1], self) is self
         except Exception:
             # Whoever was not told finds a number missing, or a look does. What comes after must not wait for ever.
             log.exception("a broadcast was not told to its end")
@@ -147,6 +154,10 @@ class Switchboard:
         if self._ringing:
             asyncio.get_running_loop().call_soon(self._ring_on)
 
+    def is_told_meanwhile(self, connection: Connection) -> bool:
+        """Whether a broadcast to its tenant is under way: what it misses may be in the part that is still to come."""
+        return any(tenant == connection.tenant for tenant, _ in self._ringing)
+
     def _ring_some(self, push: Rang, standings: bytes) -> None:
         people, tenant, shared, urgent, at = self._people, push.tenant.bytes, push.shared, push.urgent, push.at
         event = None
@@ -154,7 +165,7 @@ class Switchboard:
             listening = people.get(person)
             if listening is None:
                 continue
-            event = Frame(wire.ring(seq, unread, notification, shared), moves_to=seq, urgent=urgent)
+            event = Frame(wire.ring(seq, unread, notification, shared), seq, urgent)
             for connection in listening:
                 if connection.tenant == tenant and not connection.offer(seq, unread, event):
                     self._noticed_a_gap(connection)
@@ -198,7 +209,7 @@ class Switchboard:
         """
         connection.watch(topic, version)
         key = (connection.listener.tenant, topic)
-        now = (await self._ledger.versions([key])).get(key, 0)
+        now = (await self._versions.ask(key)).get(key, 0)
         connection.topic_changed(topic, now, frames.state(TopicChanged(*key, now)))
 
     def look_soon(self) -> None:
@@ -300,10 +311,11 @@ class Switchboard:
         self, every: float, act: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
     ) -> None:
         sooner = sooner or asyncio.Event()
+        rest = min(REST_S, every / 10)
         while True:
             # Not wait_for: in Python 3.11 it may swallow a cancellation, and this would go on for ever.
             with suppress(TimeoutError):
-                async with asyncio.timeout(every):
+                async with asyncio.timeout(every - rest):
                     await sooner.wait()
             sooner.clear()
             try:
@@ -314,3 +326,4 @@ class Switchboard:
             except Exception:
                 METERS.failed_turns[act.__name__] += 1
                 log.warning("turn failed, trying again", turn=act.__name__, exc_info=True)
+            await asyncio.sleep(rest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from struct import Struct
 from typing import Any
 
 _TEXT = 0x81  # a whole text message, not masked (RFC 6455, section 5.2)
+_SMALL, _MIDDLING, _LARGE = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
 
 
 class Frame:
@@ -20,7 +22,6 @@ class Frame:
     def __init__(
         self,
         data: bytes,
-        *,
         moves_to: int | None = None,
         urgent: bool = False,
         subject: str | None = None,
@@ -50,11 +51,11 @@ class Frame:
 def text_message(data: bytes) -> bytes:
     """`data` as one unmasked WebSocket text message."""
     size = len(data)
+    if 126 <= size < 65536:
+        return _MIDDLING.pack(_TEXT, 126, size) + data
     if size < 126:
-        return bytes((_TEXT, size)) + data
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + data
-    return b"\x81\x7f" + size.to_bytes(8, "big") + data
+        return _SMALL.pack(_TEXT, size) + data
+    return _LARGE.pack(_TEXT, 127, size) + data
 
 
 def encode(frame: dict[str, Any]) -> bytes:
