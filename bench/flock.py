@@ -13,7 +13,7 @@ import uvloop
 from bench.helpers import obey
 from bench.inbox import Row
 from bench.tab import Tab, Wait, Wire, as_told, at_once, look_after, open_all, summary
-from bench.truth import agree, find_violations, read_truth
+from bench.truth import agree, find_violations
 
 JITTERS = {"client": as_told, "none": at_once}
 CONNECT_WITHIN_S = 300.0
@@ -121,12 +121,9 @@ class Flock:
     async def agree(self, url: str, tenant: str, patience: float) -> list[str]:
         """What is wrong, some of it, when everybody agrees with Postgres, or should by now."""
         of = uuid.UUID(tenant)
-        found = []
-        try:
-            await agree(url, of, self._tabs, patience)
-        except TimeoutError:
-            found.append(f"not everybody agrees within {patience:g} s")
-        wrong = find_violations(await read_truth(url, of), self._tabs)
+        truth, agreed = await agree(url, of, self._tabs, patience)
+        found = [] if agreed else [f"not everybody agrees within {patience:g} s"]
+        wrong = find_violations(truth, self._tabs)
         found += [f"{person}: {'; '.join(each)}" for person, each in list(wrong.items())[:MOST_NAMED]]
         return found + ([f"{len(wrong)} people in all"] if len(wrong) > MOST_NAMED else [])
 

@@ -19,7 +19,6 @@ SELECT head.person_id, head.seq AS head, head.unread, n.id, n.number, n.seq, n.r
 FROM inbox_heads head LEFT JOIN notifications n USING (person_id)
 WHERE head.tenant_id = $1 ORDER BY head.person_id, n.number
 """
-HEADS = "SELECT person_id, seq FROM inbox_heads WHERE tenant_id = $1"
 
 Person = uuid.UUID
 
@@ -36,15 +35,22 @@ async def read_truth(url: str, tenant: uuid.UUID) -> dict[Person, Truth]:
     return found
 
 
-async def agree(url: str, tenant: uuid.UUID, tabs: Mapping[Person, Tab], within: float) -> None:
-    """Wait until every tab is connected, lacks nothing that it knows of, and stands where its inbox does."""
-    async with asyncio.timeout(within):
-        while True:
-            if all(tab.is_settled for tab in tabs.values()):
-                heads = {row["person_id"]: row["seq"] for row in await _rows(url, HEADS, tenant)}
-                if all(tab.inbox.cursor == heads[person] for person, tab in tabs.items()):
-                    return
-            await asyncio.sleep(LOOK_EVERY_S)
+async def agree(
+    url: str, tenant: uuid.UUID, tabs: Mapping[Person, Tab], within: float
+) -> tuple[dict[Person, Truth], bool]:
+    """Wait until every tab is connected, lacks nothing that it knows of, and stands where its inbox does.
+
+    Returns what Postgres held at that moment, or in the end, and whether they agreed. To be compared with the tabs
+    before anything is awaited: a mark may still be under way.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within
+    while True:
+        truth = await read_truth(url, tenant)
+        agreed = all(tab.is_settled and tab.inbox.cursor == truth[person].seq for person, tab in tabs.items())
+        if agreed or loop.time() > until:
+            return truth, agreed
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def find_violations(

@@ -88,7 +88,7 @@ async def test_silence_is_noticed_at_the_second_miss_and_so_is_its_end(hub: Runn
         pass
 
     house = hub.house
-    silent = Canary(replace(house, open_work=work_opener(house.database, house.clock, announce_nothing)), every=0.5)
+    silent = Canary(replace(house, open_work=work_opener(house.database, house.clock, announce_nothing)), every=0.05)
     missed = METERS.canary_missed
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):

@@ -7,7 +7,7 @@ import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bench.inbox import Row
 from bench.people import Clinic, open_clinic, sign_in
 from bench.servers import settings_of
 from bench.tab import Patience, Tab, look_after, open_all, summary, within
-from bench.truth import agree, find_violations, read_truth
+from bench.truth import agree, find_violations
 from hub.wiring import build
 
 JITTER_S = 0.4
@@ -101,10 +101,9 @@ async def run_seed(world: World, seed: int, size: Size, logs: Path) -> Outcome:
         by_person = dict(zip(clinic.people, tabs, strict=True))
         await _until_over(world, outcome.schedule, clinic, size)
         over = loop.time()
-        with suppress(TimeoutError):
-            await agree(world.database_url, clinic.tenant, by_person, AGREE_WITHIN_S)
+        truth, agreed = await agree(world.database_url, clinic.tenant, by_person, AGREE_WITHIN_S)
+        if agreed:
             outcome.agreed_after = loop.time() - over
-        truth = await read_truth(world.database_url, clinic.tenant)
         answered = {person: reader.answered for person, reader in zip(clinic.people, readers, strict=True)}
         outcome.wrong = find_violations(truth, by_person, answered.__getitem__)
         committed = {row.id for each in truth.values() for row in each.rows}
