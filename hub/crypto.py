@@ -35,6 +35,7 @@ class Keys:
         self._keys = keys
         self._newest = next(iter(keys))
         self._seals = {name: AESGCM(self._derive(key, "seal")) for name, key in keys.items()}
+        self._signing: dict[str, dict[str, bytes]] = {}
 
     @classmethod
     def parse(cls, text: str) -> Keys:
@@ -70,7 +71,9 @@ class Keys:
 
     def signing_keys(self, purpose: str) -> dict[str, bytes]:
         """A key for signing per key id, newest first, usable for nothing but `purpose`."""
-        return {name: self._derive(key, f"sign:{purpose}") for name, key in self._keys.items()}
+        if purpose not in self._signing:
+            self._signing[purpose] = {name: self._derive(key, f"sign:{purpose}") for name, key in self._keys.items()}
+        return self._signing[purpose]
 
     def keyed_hash(self, purpose: str, text: str) -> bytes:
         """A hash of `text` that cannot be guessed at without the key: equality without the value."""

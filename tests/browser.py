@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +31,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 LOCALES = {"en": "en-GB", "ar": "ar-SA"}
+CLOSED_WITHIN_S = 20
 SERIOUS = {"serious", "critical"}
 # What a browser writes by itself when an answer is not 200: the test that asked for it knows.
 EXPECTED = ("Failed to load resource", "WebSocket connection to")
@@ -61,9 +64,11 @@ class Pages:
             self.problems.append(f"error on the console: {message.text}")
 
     async def close(self) -> None:
-        """Close them all."""
+        """Close them all; the browser has been seen to answer never, and then the next test does not wait for it."""
         for context in self.contexts:
-            await context.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSED_WITHIN_S):
+                    await context.close()
 
 
 def executable() -> str | None:
