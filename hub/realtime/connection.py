@@ -214,10 +214,6 @@ class Connection:
         if self._wanted_since is not None and self.stage is Stage.LIVE:
             self.stage = Stage.BEHIND
 
-    def version_of(self, topic: str) -> int | None:
-        """Which version of a shared view the client has; None when it does not watch it."""
-        return self.topics.get(topic) if self.topics else None
-
     def watch(self, topic: str, version: int = -1) -> None:
         """The client wants to know of versions of `topic` newer than this one."""
         if self.topics is None:

@@ -1,7 +1,7 @@
 """Lets in those who say hello, and brings up those who fell behind: many at a time, by few questions to Postgres.
 
-In a storm thousands come at once. They are recognised together and read up together, so that Postgres is asked some
-forty times a second, however many they are; alone, a client does not wait for anybody.
+In a storm thousands come at once. They are recognised together and read up together, in ten turns a second of a few
+questions each, however many they are; alone, a client does not wait for anybody.
 """
 
 from __future__ import annotations

@@ -89,11 +89,11 @@ class Switchboard:
         if tenant not in self._tenants:
             self._interest(connection.listener.tenant, True)
             self._tenants[tenant] = set()
-        for neighbour in self._tenants[tenant]:
+        neighbours = self._tenants[tenant]
+        if neighbours:
             # One object for all, so that telling thousands does not look into as many corners of the memory.
-            connection.tenant = neighbour.tenant
-            break
-        self._tenants[tenant].add(connection)
+            connection.tenant = next(iter(neighbours)).tenant
+        neighbours.add(connection)
         self._people[person] = (*self._people.get(person, ()), connection)
         self._turns[connection.number % HEARTBEAT_TURNS].add(connection)
 
