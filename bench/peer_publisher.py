@@ -37,6 +37,7 @@ FOLLOW = """
 UPDATE inbox_heads AS head SET seq = told.seq FROM unnest($1::uuid[], $2::bigint[]) AS told(person_id, seq)
 WHERE head.person_id = told.person_id AND head.seq < told.seq
 """
+MANY = 1_000
 QUIET_S = 0.05
 FOLLOWED_EVERY_S = 1.0
 EMPTY = "WITH gone AS (DELETE FROM notifications) UPDATE inbox_heads SET seq = 0, unread = 0"
@@ -92,6 +93,9 @@ class Backend:
         if self._kept:
             await self._keep(rows)
         await self._bus.publish(pushes)
+        if len(rows) >= MANY:
+            # More than the kernel takes at once, and no loop runs here between two commands.
+            await self._bus.ping()
         self._sent_at = time.monotonic()
 
     async def _follow(self) -> None:

@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import ssl
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, cast
-
-import hiredis
-from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
-from redis.exceptions import RedisError
+from functools import partial
+from typing import Any
 
 from hub.crypto import CannotOpen, Keys
 from hub.logs import get_logger
+from hub.realtime.line import Line, open_line
 from hub.realtime.meters import METERS
 from hub.realtime.packets import Unreadable, pack, unpack
 from hub.realtime.pushes import Push
@@ -52,34 +48,64 @@ class Bus:
         self._silence = silence
         self._origin = os.urandom(ORIGIN_BYTES)
         self._echo = b"hub:echo:" + self._origin.hex().encode()
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=ANSWER_WITHIN_S, socket_connect_timeout=ANSWER_WITHIN_S, socket_keepalive=True
-        )
         self._tenants: dict[bytes, uuid.UUID] = {}
-        self._subscription: Subscription | None = None
+        self._subscription: Line | None = None
+        self._publisher: Line | None = None
+        self._connecting = asyncio.Lock()
         self._echoed_at = 0.0
         self._spared_until = 0.0
         self.echo_lag = 0.0
 
     async def publish(self, pushes: list[Push]) -> None:
-        """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._spared_until:
-            METERS.unpublished += len(pushes)
-            return
+        """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres.
+
+        What Redis answers is not waited for: that it answers nothing shows when the next is published.
+        """
         by_tenant: dict[uuid.UUID, list[Push]] = defaultdict(list)
         for push in pushes:
             by_tenant[push.tenant].append(push)
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for tenant, theirs in by_tenant.items():
-                    channel = channel_of(tenant)
-                    pipe.publish(channel, self._origin + self._keys.seal(pack(theirs), channel))
-                await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._spared_until = loop.time() + SPARE_FOR_S
-            METERS.unpublished += len(pushes)
-            log.warning("bus: not published", error=type(error).__name__, pushes=len(pushes))
+            line = await self._publishing()
+        except (OSError, EOFError) as error:
+            METERS.unpublished += len(by_tenant)
+            if not isinstance(error, Spared):
+                self._spare(error)
+            return
+        for tenant, theirs in by_tenant.items():
+            channel = channel_of(tenant)
+            line.order(b"PUBLISH", channel, self._origin + self._keys.seal(pack(theirs), channel))
+
+    async def _publishing(self) -> Line:
+        if asyncio.get_running_loop().time() < self._spared_until:
+            raise Spared
+        if self._publisher is not None and self._publisher.unanswered_for > ANSWER_WITHIN_S:
+            await self._hang_up_unless_answered(self._publisher)
+        async with self._connecting:
+            if self._publisher is None:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    line = await open_line(self._url)
+                line.lost.add_done_callback(partial(self._ended, line))
+                self._publisher = line
+            return self._publisher
+
+    async def _hang_up_unless_answered(self, line: Line) -> None:
+        # Perhaps it was this process that was held up: then the answers are there to be read.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        if line.unanswered_for > ANSWER_WITHIN_S:
+            line.close()
+            raise TimeoutError("no answer")
+
+    def _ended(self, line: Line, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            log.warning("bus: connection lost", error=type(lost.exception()).__name__, unanswered=line.unanswered)
+        METERS.unpublished += line.unanswered
+        if self._publisher is line:
+            self._publisher = None
+
+    def _spare(self, error: Exception) -> None:
+        self._spared_until = asyncio.get_running_loop().time() + SPARE_FOR_S
+        log.warning("bus: not published", error=type(error).__name__)
 
     def interest(self, tenant: uuid.UUID, on: bool) -> None:
         """Begin or end listening to a tenant's channel."""
@@ -107,7 +133,7 @@ class Bus:
 
     async def _connected(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            subscription = await subscribe(self._url, lambda reply: self._take(reply, hear, maybe_missed))
+            subscription = await open_line(self._url, lambda reply: self._take(reply, hear, maybe_missed))
         # Only now: while it connected, more may have come that we listen for.
         subscription.say(b"SUBSCRIBE", self._echo, *self._tenants)
         self._subscription = subscription
@@ -140,8 +166,8 @@ class Bus:
     async def _publish_echoes(self) -> None:
         while True:
             self._echoed_at = asyncio.get_running_loop().time()
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._redis.publish(self._echo, b"")
+            with contextlib.suppress(OSError, EOFError):
+                (await self._publishing()).order(b"PUBLISH", self._echo, b"")
             await asyncio.sleep(self._echo_every)
 
     @property
@@ -150,86 +176,21 @@ class Bus:
         return self._subscription is not None
 
     async def ping(self) -> None:
-        """Raise what the driver raises when Redis does not answer."""
-        await self._redis.ping()
+        """Raises OSError or EOFError when Redis does not answer."""
+        answer = asyncio.get_running_loop().create_future()
+        (await self._publishing()).order(b"PING", answer=answer)
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await answer
 
     async def close(self) -> None:
-        """Give the publishing connections back."""
-        await self._redis.aclose()
-
-
-class Subscription(asyncio.Protocol):
-    """A bare connection to Redis that hears channels: replies are taken as their bytes come, by no task."""
-
-    def __init__(self, take: Callable[[Any], None]) -> None:
-        self._take = take
-        self._replies = hiredis.Reader()
-        self._transport: asyncio.WriteTransport | None = None
-        self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
-        self._lost: asyncio.Future[None] = self._loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of asyncio.Protocol."""
-        self._transport = cast(asyncio.WriteTransport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Part of asyncio.Protocol."""
-        self._heard_at = self._loop.time()
-        try:
-            self._replies.feed(data)
-            while (reply := self._replies.gets()) is not False:
-                if isinstance(reply, hiredis.ReplyError):
-                    raise ConnectionRefusedError("Redis refused; see the password in REDIS_URL")
-                if isinstance(reply, list):
-                    self._take(reply)
-        except (hiredis.HiredisError, ConnectionRefusedError) as error:
-            self._end(EOFError(str(error)))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Part of asyncio.Protocol."""
-        self._end(EOFError("closed by Redis"))
-
-    def say(self, *words: str | bytes) -> None:
-        """Send a command."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub takes one word only
-
-    async def last(self, silence: float) -> None:
-        """Wait until the connection is lost, or nothing came over it for `silence` seconds; raises either way."""
-        while True:
-            left = self._heard_at + silence - self._loop.time()
-            if left <= 0:
-                raise TimeoutError("nothing was heard")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await asyncio.shield(self._lost)
-
-    def close(self) -> None:
         """Hang up."""
-        self._lost.cancel()
-        if self._transport is not None:
-            self._transport.close()
-
-    def _end(self, error: Exception) -> None:
-        if not self._lost.done():
-            self._lost.set_exception(error)
+        if self._publisher is not None:
+            line, self._publisher = self._publisher, None
+            line.close()
 
 
-async def subscribe(url: str, take: Callable[[Any], None]) -> Subscription:
-    """A connection to the Redis at `url`, signed in, that hears no channel yet."""
-    parts: dict[str, Any] = dict(parse_url(url))
-    loop = asyncio.get_running_loop()
-    if "path" in parts:
-        _, subscription = await loop.create_unix_connection(lambda: Subscription(take), parts["path"])
-    else:
-        tls = ssl.create_default_context() if url.startswith("rediss://") else None
-        host, port = parts.get("host", "localhost"), parts.get("port", 6379)
-        _, subscription = await loop.create_connection(lambda: Subscription(take), host, port, ssl=tls)
-    if password := parts.get("password"):
-        user = (parts["username"],) if parts.get("username") else ()
-        subscription.say("AUTH", *user, password)
-    return subscription
+class Spared(ConnectionError):
+    """Redis failed a moment ago, and nobody waits for it yet."""
 
 
 def channel_of(tenant: uuid.UUID) -> bytes:

@@ -63,5 +63,6 @@ async def _until_over_redis(ring: Callable[[str], Awaitable[float]]) -> None:
 
 
 def _sent_twice(live: LiveClient) -> list[str]:
-    sent = Counter(item["id"] for frame in live.frames for item in frame.get("items", ()))
-    return [each for each, times in sent.items() if times > 1]
+    """What came twice; once ahead of its turn and once in its place is as it should be."""
+    sent = Counter((frame["t"] == "ahead", item["id"]) for frame in live.frames for item in frame.get("items", ()))
+    return [id_ for (_, id_), times in sent.items() if times > 1]

@@ -8,17 +8,16 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from hub.clock import system_clock
 from hub.crypto import Keys
-from hub.realtime import bus as buses
-from hub.realtime.bus import Bus, Subscription, channel_of
+from hub.realtime.bus import Bus, channel_of
+from hub.realtime.line import Line, Take, open_line
 from hub.realtime.packets import pack
 from hub.realtime.pushes import InboxMoved, Push, TopicChanged, rang
 from hub.realtime.switchboard import Switchboard
@@ -180,14 +179,14 @@ async def test_a_push_is_of_the_tenant_on_whose_channel_it_came(redis_url: str, 
 async def test_a_tenant_who_comes_while_the_bus_connects_is_listened_to(
     redis_url: str, tenant: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subscribe, goes_on, began = buses.subscribe, asyncio.Event(), asyncio.Event()
+    goes_on, began = asyncio.Event(), asyncio.Event()
 
-    async def slowly(url: str, take: Callable[[Any], None]) -> Subscription:
+    async def slowly(url: str, take: Take = lambda _reply: None) -> Line:
         began.set()
         await goes_on.wait()
-        return await subscribe(url, take)
+        return await open_line(url, take)
 
-    monkeypatch.setattr(buses, "subscribe", slowly)
+    monkeypatch.setattr("hub.realtime.bus.open_line", slowly)
     async with open_bus(redis_url) as bus, open_bus(redis_url) as other:
         ear = Ear(bus)
         task = asyncio.create_task(bus.listen(ear.hear, ear.maybe_missed))

@@ -551,7 +551,7 @@ async def test_by_keyboard_alone(hub: FakeHub, page_at: Pages) -> None:
     await eventually(lambda: hub.rows[f"00000000-0000-0000-0000-{3:012}"]["archived_at"] is not None)
     await page.keyboard.press("z")
     await expect(page.locator(TITLES)).to_have_text(["note 3", "note 2", "note 1", "note 0"])
-    assert await focused(page) == "note 2"
+    assert await focused(page) == "note 2", "the row that came back has the focus"
     await page.keyboard.press("k")
     await page.keyboard.press("k")
     assert "Notifications" in await focused(page)
@@ -566,6 +566,24 @@ async def test_by_keyboard_alone(hub: FakeHub, page_at: Pages) -> None:
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/there")
     await eventually(lambda: hub.unread == 3)
+
+
+async def test_what_is_taken_back_at_once_keeps_its_place_when_the_answer_comes_after(
+    hub: FakeHub, page_at: Pages
+) -> None:
+    page = await page_at()
+    await page.goto(f"{hub.address}/there")
+    seen = await page.evaluate("""async () => {
+        const { Wishes } = await import("/assets/js/wishes.js");
+        const wishes = new Wishes();
+        const row = { id: "a", seq: 1, read_at: null, archived_at: null };
+        wishes.add("archive", [row], 0);
+        wishes.add("unread", [row], 0);
+        const archived = { ...row, seq: 2, read_at: "x", archived_at: "x" };
+        const steps = [row, archived, { ...row, seq: 3 }, { ...row, seq: 4, read_at: "x" }];
+        return steps.map((step) => [wishes.over(step).archived_at, wishes.over(step).read_at]);
+    }""")
+    assert seen == [[None, None], [None, None], [None, None], [None, "x"]]
 
 
 async def test_single_keys_can_be_switched_off(hub: FakeHub, page_at: Pages) -> None:

@@ -1,7 +1,8 @@
 /**
  * What the person asked for and the server has not shown yet, laid over the truth.
  *
- * A wish holds for the row it was made on. As soon as that row changes, the truth speaks again.
+ * A wish holds for the row it was made on. As soon as that row changes, the truth speaks again; but when several wishes
+ * wait for the same row, the change is the answer to the first of them, and the others still hold.
  *
  * @module wishes
  */
@@ -32,8 +33,15 @@ export class Wishes {
 
   /** @param {Row} row @returns {Row} as it will be */
   over(row) {
+    const waiting = [...this.#wishes].filter(({ seqs }) => seqs.has(row.id));
+    const fulfilled = waiting.find(({ seqs }) => seqs.get(row.id) !== row.seq);
+    fulfilled?.seqs.delete(row.id);
     let seen = row;
-    for (const { mark, at, seqs } of this.#wishes) if (seqs.get(row.id) === row.seq) seen = WISHED[mark](seen, at);
+    for (const { mark, at, seqs } of waiting) {
+      if (!seqs.has(row.id)) continue;
+      seqs.set(row.id, row.seq);
+      seen = WISHED[mark](seen, at);
+    }
     return seen;
   }
 

@@ -1,0 +1,118 @@
+"""A bare connection to Redis: commands go out as they are said, and what comes is taken as its bytes come, by no task.
+
+A client that waits for each answer costs ten times as much, and nobody here needs the answer to a publication.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio.connection import parse_url
+
+Take = Callable[[Any], None]
+
+
+class Line(asyncio.Protocol):
+    """One connection. What a channel brings is taken by `take`; what commands are answered only shows that it lives."""
+
+    def __init__(self, take: Take = lambda _reply: None) -> None:
+        self._take = take
+        self._replies = hiredis.Reader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._owed: deque[asyncio.Future[None] | None] = deque()
+        self._owed_since = self._heard_at
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol."""
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio.Protocol."""
+        self._heard_at = self._owed_since = self._loop.time()
+        try:
+            self._replies.feed(data)
+            while (reply := self._replies.gets()) is not False:
+                if isinstance(reply, hiredis.ReplyError):
+                    raise ConnectionRefusedError("Redis refused; see the password in REDIS_URL")
+                if isinstance(reply, list):
+                    self._take(reply)
+                elif self._owed and (asked := self._owed.popleft()) and not asked.done():
+                    asked.set_result(None)
+        except (hiredis.HiredisError, ConnectionRefusedError) as error:
+            self._end(EOFError(str(error)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Part of asyncio.Protocol."""
+        self._end(EOFError("closed by Redis"))
+
+    def say(self, *words: str | bytes) -> None:
+        """Send a command whose answer comes over channels."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub takes one word only
+
+    def order(self, *words: str | bytes, answer: asyncio.Future[None] | None = None) -> None:
+        """Send a command that is answered; `answer` is done then."""
+        if not self._owed:
+            self._owed_since = self._loop.time()
+        self._owed.append(answer)
+        self.say(*words)
+
+    @property
+    def unanswered(self) -> int:
+        """How many orders have no answer yet."""
+        return len(self._owed)
+
+    @property
+    def unanswered_for(self) -> float:
+        """For how many seconds nothing came, although an answer is owed."""
+        return self._loop.time() - self._owed_since if self._owed else 0.0
+
+    async def last(self, silence: float) -> None:
+        """Wait until the connection is lost, or nothing came over it for `silence` seconds; raises either way."""
+        while True:
+            left = self._heard_at + silence - self._loop.time()
+            if left <= 0:
+                raise TimeoutError("nothing was heard")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await asyncio.shield(self.lost)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.lost.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, error: Exception) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(error)
+        if self._transport is not None:
+            self._transport.close()
+        for asked in self._owed:
+            if asked is not None and not asked.done():
+                asked.set_exception(error)
+
+
+async def open_line(url: str, take: Take = lambda _reply: None) -> Line:
+    """A connection to the Redis at `url`, signed in, that hears no channel yet; raises OSError."""
+    parts: dict[str, Any] = dict(parse_url(url))
+    loop = asyncio.get_running_loop()
+    if "path" in parts:
+        _, line = await loop.create_unix_connection(lambda: Line(take), parts["path"])
+    else:
+        tls = ssl.create_default_context() if url.startswith("rediss://") else None
+        host, port = parts.get("host", "localhost"), parts.get("port", 6379)
+        _, line = await loop.create_connection(lambda: Line(take), host, port, ssl=tls)
+    if password := parts.get("password"):
+        user = (parts["username"],) if parts.get("username") else ()
+        line.order("AUTH", *user, password)
+    return line
