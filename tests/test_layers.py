@@ -23,17 +23,19 @@ canary | metrics
 wiring
 appointments
 inbox
+messages
+templates
 people
 audit | idempotency
 work
 db
 serve
-realtime | queue | guards
+realtime | channels | queue | guards
 settings | errors | clock | logs | crypto
 """
 LEVELS = {name.strip(): level for level, line in enumerate(ORDER.split("\n")) for name in line.split("|") if line}
 
-MIDDLE = {"people", "inbox", "appointments"}
+MIDDLE = {"people", "templates", "messages", "inbox", "appointments"}
 NOT_IN_THE_MIDDLE = {"starlette", "uvicorn", "redis", "arq", "hub.realtime", "hub.queue"}
 KNOW_ARQ = {"queue", "scheduler"}
 LONGEST_FILE = 350

@@ -112,14 +112,77 @@ class Patient(OfTenant, Base):
     """A patient's file at one clinic. `external_id` is the practice system's own id."""
 
     __tablename__ = "patients"
-    __table_args__ = (UniqueConstraint("tenant_id", "id"), UniqueConstraint("tenant_id", "external_id"))
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "external_id"),
+        Index("patients_by_name", "tenant_id", "name", "id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
     external_id: Mapped[str | None] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
+    zone: Mapped[str | None] = mapped_column(Text)
+    channels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{sms,whatsapp,email}'"))
     created_at: Mapped[datetime]
+
+
+class ContactPoint(OfTenant, Base):
+    """A patient's number or address. `sealed` is the thing itself, `lookup` a keyed hash of it for equality.
+
+    A `flag` waits for an admin's decision; failures that may pass are counted, and a delivery forgets them.
+    """
+
+    __tablename__ = "contact_points"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "patient_id"], ["patients.tenant_id", "patients.id"]),
+        UniqueConstraint("tenant_id", "id"),
+        Index(
+            "contact_points_of_patient",
+            "tenant_id",
+            "patient_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index("contact_points_by_lookup", "tenant_id", "lookup", postgresql_where=text("removed_at IS NULL")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
+    patient_id: Mapped[uuid.UUID]
+    kind: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    lookup: Mapped[bytes] = mapped_column(LargeBinary)
+    flag: Mapped[str | None] = mapped_column(Text)
+    flagged_at: Mapped[datetime | None]
+    flag_event_id: Mapped[uuid.UUID | None]
+    soft_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    soft_since: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class PatientChoice(OfTenant, Base):
+    """What a patient allows or refuses: one topic, or one channel. The newest of each counts; none is ever changed."""
+
+    __tablename__ = "patient_choices"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "patient_id"], ["patients.tenant_id", "patients.id"]),
+        Index("patient_choices_of_patient", "tenant_id", "patient_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
+    patient_id: Mapped[uuid.UUID]
+    topic: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[str | None] = mapped_column(Text)
+    allowed: Mapped[bool]
+    source: Mapped[str] = mapped_column(Text)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[uuid.UUID | None]
+    at: Mapped[datetime]
 
 
 class SignInFailure(Base):

@@ -1,0 +1,1 @@
+"""The ways out: one vendor, one file. Knows vendors; neither clinics nor the database."""

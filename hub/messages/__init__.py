@@ -1,0 +1,1 @@
+"""What leaves the building: composed, sent once, followed to the end."""

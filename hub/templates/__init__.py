@@ -1,0 +1,1 @@
+"""The wording of what leaves the building, in English and Arabic."""
