@@ -36,6 +36,7 @@ class Keys:
         self._newest = next(iter(keys))
         self._seals = {name: AESGCM(self._derive(key, "seal")) for name, key in keys.items()}
         self._signing: dict[str, dict[str, bytes]] = {}
+        self._hashing: dict[str, list[bytes]] = {}
 
     @classmethod
     def parse(cls, text: str) -> Keys:
@@ -77,8 +78,13 @@ class Keys:
 
     def keyed_hash(self, purpose: str, text: str) -> bytes:
         """A hash of `text` that cannot be guessed at without the key: equality without the value."""
-        key = self._derive(self._keys[self._newest], f"hash:{purpose}")
-        return hmac.digest(key, text.encode(), "sha256")
+        return self.keyed_hashes(purpose, text)[0]
+
+    def keyed_hashes(self, purpose: str, text: str) -> list[bytes]:
+        """The hashes of `text` by every key, newest first: what was stored under an older key is still found."""
+        if purpose not in self._hashing:
+            self._hashing[purpose] = [self._derive(key, f"hash:{purpose}") for key in self._keys.values()]
+        return [hmac.digest(key, text.encode(), "sha256") for key in self._hashing[purpose]]
 
     @staticmethod
     def _derive(key: bytes, purpose: str) -> bytes:

@@ -280,7 +280,7 @@ def at(house: House, moment: datetime) -> OpenWork:
     async def to_nobody(_pushes: list[Push]) -> None:
         """What is past rings no bell."""
 
-    return work_opener(house.database, lambda: moment, to_nobody)
+    return work_opener(house.database, lambda: moment, house.keys, to_nobody)
 
 
 def write_demo(path: Path, address: str, filled: Filled) -> None:

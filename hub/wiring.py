@@ -15,6 +15,7 @@ from hub.db import Database
 from hub.inbox.feed import Head, Missed, read_heads_elsewhere, read_missed_by_many
 from hub.people.greetings import Known, recognise, still_valid
 from hub.people.sign_in import FrontDoor
+from hub.queue import Queue
 from hub.realtime.bus import Bus
 from hub.realtime.connection import Connection, Listener
 from hub.realtime.frames import Close
@@ -60,11 +61,13 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
         switchboard.deliver(pushes)
         await bus.publish(pushes)
 
-    open_work = work_opener(database, clock, announce)
+    queue = Queue(settings.redis_url.get_secret_value())
+    open_work = work_opener(database, clock, keys, announce, queue.ask_for)
     front_door = FrontDoor(database, clock, keys, open_work)
     try:
         yield House(settings, clock, keys, database, bus, ledger, switchboard, open_work, front_door)
     finally:
+        await queue.close()
         await bus.close()
         await database.close()
 

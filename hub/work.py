@@ -16,10 +16,12 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.clock import Clock
+from hub.crypto import Keys
 from hub.db import Database
 from hub.realtime.pushes import AccessEnded, InboxMoved, Push, Rang, TopicChanged, rang
 
 Announce = Callable[[list[Push]], Awaitable[None]]
+Enqueue = Callable[[list["Job"]], Awaitable[None]]
 OpenWork = Callable[[uuid.UUID, "Actor"], AbstractAsyncContextManager["Work"]]
 
 
@@ -34,6 +36,15 @@ class Actor:
 SYSTEM = Actor("system")
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A poke to the workers of one lane: what there is to do stands in Postgres. `args` are ids alone."""
+
+    name: str
+    lane: str
+    args: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Work:
     """One transaction of one tenant by one actor at one moment, and what to announce once it has happened."""
@@ -42,7 +53,14 @@ class Work:
     tenant: uuid.UUID
     actor: Actor
     now: datetime
+    keys: Keys
     pushes: list[Push] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+
+    def later(self, job: Job) -> None:
+        """Have a worker do this once it is committed; the same job is asked for once."""
+        if job not in self.jobs:
+            self.jobs.append(job)
 
     def rang(
         self, people: Iterable[tuple[uuid.UUID, int, int, uuid.UUID]], row: dict[str, Any], *, urgent: bool
@@ -73,14 +91,22 @@ class Work:
         self.pushes.append(AccessEnded(self.tenant, person, session, key, token))
 
 
-def work_opener(database: Database, clock: Clock, announce: Announce) -> OpenWork:
+async def leave_to_sweeps(_jobs: list[Job]) -> None:
+    """Ask nobody: what is due is found without being asked for."""
+
+
+def work_opener(
+    database: Database, clock: Clock, keys: Keys, announce: Announce, enqueue: Enqueue = leave_to_sweeps
+) -> OpenWork:
     """How this process opens a unit of work."""
 
     @asynccontextmanager
     async def open_work(tenant: uuid.UUID, actor: Actor) -> AsyncIterator[Work]:
         async with database.of_tenant(tenant) as session:
-            work = Work(session, tenant, actor, clock())
+            work = Work(session, tenant, actor, clock(), keys)
             yield work
+        if work.jobs:
+            await enqueue(work.jobs)
         if work.pushes:
             committed = clock().timestamp()
             await announce([replace(push, at=committed) if isinstance(push, Rang) else push for push in work.pushes])

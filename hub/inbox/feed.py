@@ -153,7 +153,7 @@ ELSEWHERE = text("""
 SELECT head.person_id, head.seq, head.unread, head.epoch FROM inbox_heads AS head
 JOIN unnest(CAST(:people AS uuid[]), CAST(:numbers AS bigint[]), CAST(:epochs AS text[]))
     AS known(person_id, seq, epoch) USING (person_id)
-WHERE head.seq <> known.seq OR CAST(head.epoch AS text) <> known.epoch
+WHERE head.seq > known.seq OR CAST(head.epoch AS text) <> known.epoch
 """)
 
 ROWS = """
@@ -189,7 +189,7 @@ async def read_heads(reader: AsyncConnection | AsyncSession, people: Collection[
 async def read_heads_elsewhere(
     watch: AsyncConnection, known: Mapping[uuid.UUID, tuple[int, str]]
 ) -> dict[uuid.UUID, Head]:
-    """The heads of those people, of any tenant, who stand at another number or in another epoch than is known."""
+    """The heads of those people, of any tenant, who stand further on, or in another epoch, than is known."""
     found: dict[uuid.UUID, Head] = {}
     for start in range(0, len(known), MOST_ROWS):
         part = dict(islice(known.items(), start, start + MOST_ROWS))

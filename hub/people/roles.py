@@ -24,20 +24,39 @@ class Permission(StrEnum):
     STAFF_MANAGE = "staff:manage"
     KEYS_MANAGE = "keys:manage"
     LIVE_TOKENS = "live:tokens"
+    MESSAGES_READ = "messages:read"
+    MESSAGES_SEND = "messages:send"
+    MESSAGES_RETRY = "messages:retry"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_MANAGE = "templates:manage"
+    PATIENTS_READ = "patients:read"
+    PATIENTS_WRITE = "patients:write"
+    OUTBOX_READ = "outbox:read"
 
 
+_DESK = frozenset(
+    {
+        Permission.APPOINTMENTS_READ,
+        Permission.APPOINTMENTS_WRITE,
+        Permission.STAFF_READ,
+        Permission.MESSAGES_READ,
+        Permission.MESSAGES_SEND,
+        Permission.MESSAGES_RETRY,
+        Permission.TEMPLATES_READ,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
+        Permission.OUTBOX_READ,
+    }
+)
 ALLOWED: dict[Role, frozenset[Permission]] = {
-    Role.ADMIN: frozenset(
-        {
-            Permission.NOTIFICATIONS_SEND,
-            Permission.APPOINTMENTS_READ,
-            Permission.APPOINTMENTS_WRITE,
-            Permission.STAFF_READ,
-            Permission.STAFF_MANAGE,
-            Permission.KEYS_MANAGE,
-        }
-    ),
-    Role.FRONT_DESK: frozenset({Permission.APPOINTMENTS_READ, Permission.APPOINTMENTS_WRITE, Permission.STAFF_READ}),
+    Role.ADMIN: _DESK
+    | {
+        Permission.NOTIFICATIONS_SEND,
+        Permission.STAFF_MANAGE,
+        Permission.KEYS_MANAGE,
+        Permission.TEMPLATES_MANAGE,
+    },
+    Role.FRONT_DESK: _DESK,
     Role.PROVIDER: frozenset({Permission.APPOINTMENTS_READ_OWN}),
 }
 
@@ -49,5 +68,12 @@ SCOPES: frozenset[Permission] = frozenset(
         Permission.APPOINTMENTS_WRITE,
         Permission.STAFF_READ,
         Permission.LIVE_TOKENS,
+        Permission.MESSAGES_READ,
+        Permission.MESSAGES_SEND,
+        Permission.MESSAGES_RETRY,
+        Permission.TEMPLATES_READ,
+        Permission.TEMPLATES_MANAGE,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
     }
 )

@@ -53,7 +53,7 @@ async def _with_redis(house: House) -> None:
         functions=[],
         cron_jobs=[cron(tick, second={0, 30}, run_at_startup=True, max_tries=3, timeout=JOB_TIMEOUT_S, keep_result=0)],
         redis_pool=redis,
-        queue_name=queue.QUEUE,
+        queue_name=queue.Lane.TICKS.queue,
         job_serializer=queue.encode_job,
         job_deserializer=queue.decode_job,
         handle_signals=False,
