@@ -16,15 +16,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hub import demo
 from hub.api import problems
 from hub.api.auth import cookie_name
 from hub.api.routes import API, HEALTH
+from hub.api.webhooks import WEBHOOKS
 from hub.appointments.board import TOPIC
 from hub.canary import Canary
 from hub.console.errors import error_page
 from hub.console.pages import Pages
 from hub.console.routes import CONSOLE
+from hub.demo.people import LOGINS
 from hub.errors import HubError
 from hub.guards import Faults, Guests, LimitedBodies, OwnOrigin, StrictHeaders, is_from_our_pages
 from hub.inbox import marks
@@ -104,7 +105,7 @@ def make_app(settings: Settings, built: Callable[[Settings], AbstractAsyncContex
                     await asyncio.gather(*tasks, return_exceptions=True)
 
     app = Hub(
-        routes=[API, *WAYS, *HEALTH, *CONSOLE],
+        routes=[API, WEBHOOKS, *WAYS, *HEALTH, *CONSOLE],
         lifespan=lifespan,
         middleware=[
             Middleware(StrictHeaders, https=settings.is_https),
@@ -117,13 +118,13 @@ def make_app(settings: Settings, built: Callable[[Settings], AbstractAsyncContex
     )
     app.state.pages = pages
     app.state.canary = None
-    app.state.demo_logins = demo.LOGINS if settings.demo else []
+    app.state.demo_logins = LOGINS if settings.demo else []
     return app
 
 
 async def refuse(request: Request, error: Exception) -> Response:
     """A refusal as its reader expects it: a problem document for programs, a page for people."""
-    if request.url.path.startswith(("/api/", "/health/", "/metrics", f"{LIVE}/")):
+    if request.url.path.startswith(("/api/", "/health/", "/metrics", "/webhooks/", f"{LIVE}/")):
         return problems.answer(error)
     return error_page(request, error)
 

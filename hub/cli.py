@@ -67,7 +67,8 @@ def migrate(target: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="where to write logins and key, as JSON")
 def demo(out: Path) -> None:
     """Fill the database with a believable clinic; run again, it adds today's visits."""
-    from hub.demo import fill, kept_key, write_demo
+    from hub.demo.files import kept_key, write_demo
+    from hub.demo.fill import fill
     from hub.wiring import build
 
     settings = read_settings()
@@ -77,6 +78,30 @@ def demo(out: Path) -> None:
             write_demo(out, settings.public_url, await fill(house, kept_key(out)))
 
     asyncio.run(fill_and_write())
+
+
+@hub.command("time-travel")
+@click.argument("by", required=False)
+@click.option("--back", is_flag=True, help="back to the true time")
+def time_travel(by: str | None, back: bool) -> None:
+    """Move a demo's clock ahead: by 90s, 2m, 1h30m, 3d. Sign-ins stay valid.
+
+    Without DATABASE_URL it is the demo that `make start` runs on this machine.
+    """
+    from hub.demo.travel import read_span, travel
+    from hub.wiring import build
+
+    if (by is None) != back:
+        raise click.UsageError("Say how far to travel (90s, 2m, 1h30m, 3d), or --back.")
+    span = None if by is None else read_span(by)
+
+    async def move() -> None:
+        async with build(read_local_settings(), "cli") as house:
+            ahead = await travel(house, span)
+            now = f"{house.clock():%A %d %B %Y, %H:%M:%S} UTC"
+        click.echo(f"It is {now}: {ahead} ahead of the true time." if ahead else f"It is {now}, the true time.")
+
+    asyncio.run(move())
 
 
 @hub.command("add-clinic")
@@ -153,6 +178,22 @@ def worker() -> None:
     settings = read_settings()
     configure_logs("worker")
     asyncio.run(run_worker(settings))
+
+
+def read_local_settings() -> Settings:
+    """The settings in the environment, or else those of the hub that `make start` runs on this machine."""
+    import os
+
+    from hub.local.errors import StartError
+    from hub.local.plan import read_plan
+    from hub.local.told import read_told
+
+    if not os.environ.get("DATABASE_URL"):
+        try:
+            os.environ.update(read_told(read_plan(os.environ).told))
+        except StartError as error:
+            raise BadSetting(str(error)) from error
+    return read_settings()
 
 
 def read_settings() -> Settings:

@@ -25,6 +25,7 @@ log = get_logger(__name__)
 
 # After a failure nobody waits for Redis again for so long; the sweeps find what is due meanwhile.
 SPARE_FOR_S = 2.0
+ASK_WITHIN_S = 1.0
 LONGEST_IN_QUEUE_MS = 3600 * 1000
 
 
@@ -108,8 +109,10 @@ class Queue:
         if loop.time() < self._spared_until:
             return
         try:
-            for job in jobs:
-                await self._redis.enqueue_job(job.name, *job.args, _queue_name=Lane(job.lane).queue)
+            # Over all, for a connection is waited for in turn: a frozen server would hold up each one after the other.
+            async with asyncio.timeout(ASK_WITHIN_S):
+                for job in jobs:
+                    await self._redis.enqueue_job(job.name, *job.args, _queue_name=Lane(job.lane).queue)
         except (RedisError, OSError, TimeoutError) as error:
             self._spared_until = loop.time() + SPARE_FOR_S
             log.warning("queue: not asked", error=type(error).__name__, jobs=len(jobs))

@@ -3,6 +3,7 @@
 from hub.appointments import tables as _appointments
 from hub.audit import AuditEntry
 from hub.db import Base
+from hub.demo_clock import Shift
 from hub.idempotency import IdempotencyKey
 from hub.inbox import tables as _inbox
 from hub.messages import tables as _messages
@@ -14,6 +15,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "IdempotencyKey",
+    "Shift",
     "_appointments",
     "_inbox",
     "_messages",

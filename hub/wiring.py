@@ -8,11 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import SecretStr
+
 from hub.appointments.board import TOPIC, read_versions
+from hub.channels.limits import Limits
+from hub.channels.registry import Registry, build_vendors
+from hub.channels.sns import SnsDoor
 from hub.clock import Clock, system_clock
 from hub.crypto import Keys
 from hub.db import Database
+from hub.demo_clock import DemoClock, following
 from hub.inbox.feed import Head, Missed, read_heads_elsewhere, read_missed_by_many
+from hub.messages.deliver import Courier
+from hub.messages.intake import Intake
 from hub.people.greetings import Known, recognise, still_valid
 from hub.people.sign_in import FrontDoor
 from hub.queue import Queue
@@ -39,6 +47,10 @@ class House:
     switchboard: Switchboard
     open_work: OpenWork
     front_door: FrontDoor
+    vendors: Registry
+    courier: Courier
+    intake: Intake
+    sns: SnsDoor | None
 
     @property
     def idle(self) -> timedelta:
@@ -47,10 +59,14 @@ class House:
 
 
 @asynccontextmanager
-async def build(settings: Settings, process: str, clock: Clock = system_clock) -> AsyncIterator[House]:
-    """The house of one process; its connections are closed at the end."""
+async def build(settings: Settings, process: str, clock: Clock | None = None) -> AsyncIterator[House]:
+    """The house of one process; its connections are closed at the end. Without a `clock` it goes by the system's.
+
+    A demo's own clock can be moved by a command.
+    """
     keys = Keys.parse(settings.hub_keys.get_secret_value())
     database = Database(settings.database_url.get_secret_value(), process)
+    clock = clock or (DemoClock() if settings.demo else system_clock)
     bus = Bus(settings.redis_url.get_secret_value(), keys)
     idle = timedelta(minutes=settings.idle_minutes)
     ledger = ledger_of(database, keys, clock, idle)
@@ -64,12 +80,51 @@ async def build(settings: Settings, process: str, clock: Clock = system_clock) -
     queue = Queue(settings.redis_url.get_secret_value())
     open_work = work_opener(database, clock, keys, announce, queue.ask_for)
     front_door = FrontDoor(database, clock, keys, open_work)
+    vendors = build_vendors(settings, clock)
+    limits = Limits(settings.redis_url.get_secret_value())
+    courier = Courier(
+        database, open_work, clock, keys, vendors, limits, settings.public_url, settings.tenant_per_second
+    )
+    intake = Intake(database, keys, clock, queue.ask_for)
+    sns = sns_door(settings)
     try:
-        yield House(settings, clock, keys, database, bus, ledger, switchboard, open_work, front_door)
+        async with following(clock, database):
+            yield House(
+                settings=settings,
+                clock=clock,
+                keys=keys,
+                database=database,
+                bus=bus,
+                ledger=ledger,
+                switchboard=switchboard,
+                open_work=open_work,
+                front_door=front_door,
+                vendors=vendors,
+                courier=courier,
+                intake=intake,
+                sns=sns,
+            )
     finally:
+        await intake.close()
+        if sns:
+            await sns.close()
+        await vendors.close()
+        await limits.close()
         await queue.close()
         await bus.close()
         await database.close()
+
+
+def sns_door(settings: Settings) -> SnsDoor | None:
+    """The door for the events of SES, where topics are named; raises ValueError for what is no topic."""
+    if not settings.ses_topics:
+        return None
+    return SnsDoor(
+        topics=settings.ses_topics,
+        accepts_subscriptions=settings.ses_accepts_subscription,
+        access_key_id=settings.ses_access_key_id,
+        secret_access_key=settings.ses_secret_access_key or SecretStr(""),
+    )
 
 
 def ledger_of(database: Database, keys: Keys, clock: Clock, idle: timedelta) -> Ledger:

@@ -11,14 +11,19 @@ from argon2 import PasswordHasher
 
 from hub.appointments.lifecycle import Booking, book
 from hub.appointments.tables import Appointment
+from hub.channels.vendor import Channel
 from hub.inbox.kinds import Kind, Priority
 from hub.inbox.notify import Notice, Wording, notify
+from hub.people import patients
+from hub.people.contact_points import set_contact
 from hub.people.keys import add_key
 from hub.people.roles import SCOPES, Permission, Role
-from hub.people.tables import Staff
+from hub.people.tables import Patient, Staff
 from hub.people.tenants import open_tenant
+from hub.templates.render import Variable
+from hub.templates.versions import Words, add_template, publish, save_draft
 from hub.wiring import House
-from hub.work import SYSTEM
+from hub.work import SYSTEM, Actor
 
 PASSWORD = "correct horse battery"
 
@@ -101,6 +106,51 @@ async def book_visit(
     async with house.open_work(clinic.id, SYSTEM) as work:
         starts_at = at or work.now + timedelta(minutes=30)
         return await book(work, Booking(patient, (clinician or clinic.omar).id, starts_at))
+
+
+async def add_patient(
+    house: House,
+    clinic: Clinic,
+    *,
+    name: str = "Sara Doe",
+    phone: str | None = "+966501234567",
+    email: str | None = "sara@example.org",
+    language: str = "en",
+    zone: str | None = None,
+) -> Patient:
+    """A patient with a number and an address, unless told otherwise."""
+    async with house.open_work(clinic.id, SYSTEM) as work:
+        patient = await patients.add_patient(work, name=name, language=language, zone=zone)
+        await set_contact(work, patient.id, "phone", phone)
+        await set_contact(work, patient.id, "email", email)
+    return patient
+
+
+async def write_template(
+    house: House,
+    clinic: Clinic,
+    code: str = "greeting",
+    channel: Channel = Channel.SMS,
+    greetings: tuple[str, ...] = ("Hello", "Dear", "Good day,"),
+) -> uuid.UUID:
+    """A template by the administrator, with a version for each greeting: the last one is the draft."""
+    actor = Actor("staff", clinic.admin.id)
+    async with house.open_work(clinic.id, actor) as work:
+        first, *later = (greeting_words(each, channel) for each in greetings)
+        template = (await add_template(work, code, channel, "reminders", first)).template_id
+        for words in later:
+            await publish(work, template)
+            await save_draft(work, template, words)
+    return template
+
+
+def greeting_words(greeting: str, channel: Channel = Channel.SMS) -> Words:
+    """A wording of one sentence, in both languages."""
+    return Words(
+        bodies={"en": f"{greeting} {{ $patient }}, we are open.", "ar": f"{greeting} مرحبًا {{ $patient }}، نستقبلكم."},
+        variables=(Variable("patient", "text", "personal", "Sara"),),
+        subjects={"en": "We are open", "ar": "نستقبلكم"} if channel == Channel.EMAIL else {},
+    )
 
 
 @cache

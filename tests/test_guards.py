@@ -14,7 +14,18 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.app import refuse
-from hub.guards import CONTENT_SECURITY, HEADERS, LARGEST_BODY, Faults, Guests, LimitedBodies, OwnOrigin, StrictHeaders
+from hub.guards import (
+    CONTENT_SECURITY,
+    HEADERS,
+    LARGER_BODIES,
+    LARGEST_BODY,
+    MAIL_SECURITY,
+    Faults,
+    Guests,
+    LimitedBodies,
+    OwnOrigin,
+    StrictHeaders,
+)
 from tests.conftest import RunningHub
 from tests.factories import Clinic
 from tests.visitors import browser_of, problem
@@ -32,6 +43,10 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse(f"{len(await request.body())}", headers={"Content-Security-Policy": "default-src *"})
 
 
+async def mail(_request: Request) -> Response:
+    return PlainTextResponse("", headers={"Content-Security-Policy": MAIL_SECURITY})
+
+
 @pytest.fixture
 async def guarded() -> AsyncIterator[httpx.AsyncClient]:
     """A small app behind the same guards as the hub."""
@@ -39,9 +54,13 @@ async def guarded() -> AsyncIterator[httpx.AsyncClient]:
         routes=[
             Route("/api/fail", fail, methods=["GET", "POST"]),
             Route("/api/echo", echo, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/api/mail", mail),
+            *(Route(path, echo, methods=["POST"]) for path in LARGER_BODIES),
             Route(ASKS, echo, methods=["GET", "POST"]),
             Route(f"{ASKS}/fail", fail),
             Route("/live/poll", echo),
+            Route("/u/{token}", echo, methods=["POST", "DELETE"]),
+            Route("/p/{token}", fail, methods=["GET", "POST"]),
         ],
         middleware=[
             Middleware(StrictHeaders, https=True),
@@ -78,6 +97,22 @@ async def test_a_fault_after_the_answer_began_does_not_begin_another() -> None:
 
     await Faults(fail_midway, refuse)({"type": "http", "path": "/"}, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
+
+
+async def test_who_leaves_while_asking_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read_all(scope: Scope, receive: Receive, _send: Send) -> None:
+        await Request(scope, receive).body()
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    logged: list[str] = []
+    monkeypatch.setattr("hub.guards.log.exception", lambda event, **_more: logged.append(event))
+    await Faults(read_all, refuse)({"type": "http", "path": "/", "method": "POST", "headers": []}, receive, send)
+    assert logged == []
 
 
 async def test_a_fault_on_a_socket_ends_it_quietly() -> None:
@@ -118,6 +153,22 @@ async def test_every_answer_of_the_hub_has_the_strict_headers(hub: RunningHub, c
         assert refused.headers["content-security-policy"] == CONTENT_SECURITY
 
 
+async def test_a_mail_in_a_frame_runs_nothing_and_fetches_nothing(guarded: httpx.AsyncClient) -> None:
+    answer = await guarded.get("/api/mail")
+    assert answer.headers["content-security-policy"] == MAIL_SECURITY
+    rules = dict(rule.strip().partition(" ")[::2] for rule in MAIL_SECURITY.split(";"))
+    assert (rules["default-src"], rules["frame-ancestors"]) == ("'none'", "'self'")
+    assert "script-src" not in rules
+    assert not {"allow-scripts", "allow-same-origin"} & set(rules["sandbox"].split())
+
+
+@pytest.mark.parametrize(("path", "largest"), LARGER_BODIES.items())
+async def test_a_body_that_may_be_larger_has_a_limit_too(guarded: httpx.AsyncClient, path: str, largest: int) -> None:
+    assert largest > LARGEST_BODY
+    assert (await guarded.post(path, content=bytes(largest))).status_code == 200
+    problem(await guarded.post(path, content=bytes(largest + 1)), 413)
+
+
 def test_pages_reach_nothing_off_their_origin() -> None:
     rules = dict(rule.strip().partition(" ")[::2] for rule in CONTENT_SECURITY.split(";"))
     assert rules["default-src"] == "'none'"
@@ -156,6 +207,25 @@ async def test_a_changing_request_is_from_our_own_pages_or_has_a_key(
     del guarded.headers["origin"]
     answer = await guarded.request(method, "/api/echo", headers=headers)
     assert answer.status_code == (200 if passes else 403)
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://mail.example"}, {"origin": "null"}])
+async def test_an_unsubscribe_link_is_proved_by_its_token_and_by_nothing_else(
+    guarded: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    del guarded.headers["origin"]
+    assert (await guarded.post("/u/token", headers=headers)).status_code == 200
+    for path in ("/api/echo?/u/", "/api/echo#/u/", "/api/u/token"):
+        assert (await guarded.post(path, headers=headers)).status_code == 403, path
+    assert "access-control-allow-origin" not in (await guarded.post("/u/token", headers=headers)).headers
+
+
+async def test_a_fault_names_no_token_in_the_log(guarded: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("hub.guards.log.exception", lambda _event, path, **_more: told.append(path))
+    for path in ("/p/secret-token", "/api/fail"):
+        assert (await guarded.get(path)).status_code == 500
+    assert told == ["/p/…", "/api/fail"]
 
 
 async def test_reading_takes_no_origin(guarded: httpx.AsyncClient) -> None:

@@ -27,7 +27,7 @@ messages
 templates
 people
 audit | idempotency
-work
+work | demo_clock
 db
 serve
 realtime | channels | queue | guards

@@ -13,7 +13,9 @@ from sqlalchemy import select
 from starlette.routing import BaseRoute, Mount, Route
 
 from hub.api.routes import API, HEALTH
+from hub.api.webhooks import WEBHOOKS
 from hub.app import WAYS
+from hub.channels.vendor import Channel
 from hub.console.routes import CONSOLE
 from hub.people.keys import add_key
 from hub.people.live_tokens import sign_token
@@ -21,7 +23,9 @@ from hub.people.roles import SCOPES, Permission
 from hub.people.tables import ApiKey, Staff
 from hub.work import SYSTEM
 from tests.conftest import RunningHub
-from tests.factories import Clinic, book_visit, make_key, tell
+from tests.factories import Clinic, add_patient, book_visit, make_key, tell, write_template
+from tests.messages.kept import MAIL, keep
+from tests.messages.rows import make_message, make_request
 from tests.visitors import browser_of, problem, program_of
 
 ADMIN, DESK, PROVIDER = "admin", "desk", "omar"
@@ -57,6 +61,23 @@ APPOINTMENT: Values = {
     "clinician_id": "{provider}",
     "starts_at": "2026-11-21T06:30:00Z",
 }
+MESSAGE: Values = {"patient": {"id": "{patient}"}, "text": "See you at nine.", "topic": "reminders"}
+WORDS: Values = {
+    "bodies": {"en": "Hello { $patient }", "ar": "مرحبًا { $patient }"},
+    "variables": [{"name": "patient", "type": "text", "privacy": "personal", "example": "Sara"}],
+}
+TEMPLATE: Values = {"channel": "sms", "topic": "reminders", **WORDS}
+TEMPLATE_FORM: Values = {
+    "channel": "sms",
+    "topic": "reminders",
+    "body_en": "Hello { $patient }",
+    "body_ar": "مرحبًا { $patient }",
+    "variable_name": "patient",
+    "variable_type": "text",
+    "variable_privacy": "personal",
+    "variable_example": "Sara",
+    "do": "save",
+}
 PROGRAMS = [
     Ask("GET", "/api/v1/notifications", EVERYBODY),
     Ask(
@@ -89,6 +110,132 @@ PROGRAMS = [
         {},
         "/api/v1/appointments/{id:uuid}/arrive",
     ),
+    Ask("GET", "/api/v1/messages", OFFICE, Permission.MESSAGES_READ),
+    Ask("POST", "/api/v1/messages", OFFICE, Permission.MESSAGES_SEND, MESSAGE),
+    Ask("GET", "/api/v1/messages/statistics", OFFICE, Permission.MESSAGES_READ),
+    Ask("GET", "/api/v1/messages/{failed}", OFFICE, Permission.MESSAGES_READ, pattern="/api/v1/messages/{id:uuid}"),
+    Ask(
+        "POST",
+        "/api/v1/messages/{failed}/retry",
+        OFFICE,
+        Permission.MESSAGES_RETRY,
+        pattern="/api/v1/messages/{id:uuid}/retry",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/messages/{waiting}/cancel",
+        OFFICE,
+        Permission.MESSAGES_SEND,
+        pattern="/api/v1/messages/{id:uuid}/cancel",
+    ),
+    Ask(
+        "PATCH",
+        "/api/v1/messages/{failed}/status",
+        ONLY_ADMIN,
+        Permission.MESSAGES_RETRY,
+        {"state": "delivered", "reason": "Told by phone"},
+        "/api/v1/messages/{id:uuid}/status",
+    ),
+    Ask("GET", "/api/v1/patients", OFFICE, Permission.PATIENTS_READ),
+    Ask("POST", "/api/v1/patients", OFFICE, Permission.PATIENTS_WRITE, {"name": "Sara Doe"}),
+    Ask("GET", "/api/v1/patients/{patient}", OFFICE, Permission.PATIENTS_READ, pattern="/api/v1/patients/{id:uuid}"),
+    Ask(
+        "PATCH",
+        "/api/v1/patients/{patient}",
+        OFFICE,
+        Permission.PATIENTS_WRITE,
+        {"language": "ar"},
+        "/api/v1/patients/{id:uuid}",
+    ),
+    Ask(
+        "GET",
+        "/api/v1/patients/{patient}/choices",
+        OFFICE,
+        Permission.PATIENTS_READ,
+        pattern="/api/v1/patients/{id:uuid}/choices",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/patients/{patient}/choices",
+        OFFICE,
+        Permission.PATIENTS_WRITE,
+        {"topic": "marketing", "allowed": True},
+        "/api/v1/patients/{id:uuid}/choices",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/patients/{patient}/preference-link",
+        OFFICE,
+        Permission.PATIENTS_WRITE,
+        pattern="/api/v1/patients/{id:uuid}/preference-link",
+    ),
+    Ask("GET", "/api/v1/templates", OFFICE, Permission.TEMPLATES_READ),
+    Ask("POST", "/api/v1/templates", ONLY_ADMIN, Permission.TEMPLATES_MANAGE, body={"code": "{code}", **TEMPLATE}),
+    Ask("POST", "/api/v1/templates/preview", OFFICE, Permission.TEMPLATES_READ, body=TEMPLATE),
+    Ask(
+        "GET", "/api/v1/templates/{template}", OFFICE, Permission.TEMPLATES_READ, pattern="/api/v1/templates/{id:uuid}"
+    ),
+    Ask(
+        "PATCH",
+        "/api/v1/templates/{template}",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        body={"active": False},
+        pattern="/api/v1/templates/{id:uuid}",
+    ),
+    Ask(
+        "DELETE",
+        "/api/v1/templates/{template}",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        pattern="/api/v1/templates/{id:uuid}",
+    ),
+    Ask(
+        "PUT",
+        "/api/v1/templates/{template}/draft",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        body=WORDS,
+        pattern="/api/v1/templates/{id:uuid}/draft",
+    ),
+    Ask(
+        "DELETE",
+        "/api/v1/templates/{template}/draft",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        pattern="/api/v1/templates/{id:uuid}/draft",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/templates/{template}/publish",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        body={},
+        pattern="/api/v1/templates/{id:uuid}/publish",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/templates/{template}/roll-back",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        body={"version": 1},
+        pattern="/api/v1/templates/{id:uuid}/roll-back",
+    ),
+    Ask(
+        "POST",
+        "/api/v1/templates/{template}/test",
+        ONLY_ADMIN,
+        Permission.TEMPLATES_MANAGE,
+        body={"to": "+966501234567", "language": "ar"},
+        pattern="/api/v1/templates/{id:uuid}/test",
+    ),
+    Ask(
+        "GET",
+        "/api/v1/templates/{template}/usage",
+        OFFICE,
+        Permission.TEMPLATES_READ,
+        pattern="/api/v1/templates/{id:uuid}/usage",
+    ),
     Ask("GET", "/api/v1/me", EVERYBODY),
     Ask("POST", "/api/v1/me/sign-out-everywhere", EVERYBODY, body={}),
     Ask("GET", "/api/v1/staff", OFFICE, Permission.STAFF_READ),
@@ -119,11 +266,115 @@ PAGES = [
     Ask("POST", "/console/notifications/mark", EVERYBODY, body={"ids": "{note}", "as": "read"}),
     Ask("GET", "/console/account", EVERYBODY),
     Ask("POST", "/console/account/shortcuts", EVERYBODY, body={"shortcuts": "off"}),
+    Ask("GET", "/console/patients", OFFICE),
+    Ask("POST", "/console/patients", OFFICE, body={"name": "Sara Doe", "language": "en"}),
+    Ask("GET", "/console/patients/{patient}", OFFICE, pattern="/console/patients/{id:uuid}"),
+    Ask(
+        "POST",
+        "/console/patients/{patient}",
+        OFFICE,
+        body={"name": "Sara Roe", "language": "ar", "channels": "sms"},
+        pattern="/console/patients/{id:uuid}",
+    ),
+    Ask(
+        "POST",
+        "/console/patients/{patient}/choices",
+        OFFICE,
+        body={"allowed": "marketing"},
+        pattern="/console/patients/{id:uuid}/choices",
+    ),
+    Ask("POST", "/console/patients/{patient}/link", OFFICE, pattern="/console/patients/{id:uuid}/link"),
     Ask("GET", "/console/people", ONLY_ADMIN),
     Ask("POST", "/console/people/keys", ONLY_ADMIN, body={"name": "New", "scopes": "staff:read"}),
     Ask("POST", "/console/people/keys/{key}/revoke", ONLY_ADMIN, pattern="/console/people/keys/{id:uuid}/revoke"),
     Ask("POST", "/console/people/{person}/activate", ONLY_ADMIN, pattern="/console/people/{id:uuid}/activate"),
     Ask("POST", "/console/people/{person}/deactivate", ONLY_ADMIN, pattern="/console/people/{id:uuid}/deactivate"),
+    Ask("GET", "/console/messages", OFFICE),
+    Ask("POST", "/console/messages/export", OFFICE, body={"state": "failed"}),
+    Ask("GET", "/console/messages/new", OFFICE),
+    Ask("POST", "/console/messages/new", OFFICE, body={"patient": "{patient}", "text": "Hello", "topic": "reminders"}),
+    Ask("GET", "/console/messages/{failed}", OFFICE, pattern="/console/messages/{id:uuid}"),
+    Ask("POST", "/console/messages/{failed}/retry", OFFICE, pattern="/console/messages/{id:uuid}/retry"),
+    Ask("POST", "/console/messages/{waiting}/cancel", OFFICE, pattern="/console/messages/{id:uuid}/cancel"),
+    Ask("POST", "/console/messages/{waiting}/now", OFFICE, pattern="/console/messages/{id:uuid}/now"),
+    Ask(
+        "GET",
+        "/console/messages/{failed}/requests/1/mail",
+        OFFICE,
+        pattern="/console/messages/{id:uuid}/requests/{number:int}/mail",
+    ),
+    Ask("GET", "/console/outbox", OFFICE),
+    Ask("GET", "/console/outbox/{kept}", OFFICE, pattern="/console/outbox/{id:uuid}"),
+    Ask("GET", "/console/outbox/{kept}/mail", OFFICE, pattern="/console/outbox/{id:uuid}/mail"),
+    Ask(
+        "POST",
+        "/console/outbox/{kept}/play",
+        OFFICE,
+        body={"as": "delivered"},
+        pattern="/console/outbox/{id:uuid}/play",
+    ),
+    Ask("GET", "/console/templates", OFFICE),
+    Ask("POST", "/console/templates", ONLY_ADMIN, body={"code": "{code}", **TEMPLATE_FORM}),
+    Ask("GET", "/console/templates/new", ONLY_ADMIN),
+    Ask("POST", "/console/templates/preview", ONLY_ADMIN, body=TEMPLATE_FORM),
+    Ask("GET", "/console/templates/{template}", OFFICE, pattern="/console/templates/{id:uuid}"),
+    Ask("GET", "/console/templates/{template}/edit", ONLY_ADMIN, pattern="/console/templates/{id:uuid}/edit"),
+    Ask(
+        "POST",
+        "/console/templates/{template}/edit",
+        ONLY_ADMIN,
+        body=TEMPLATE_FORM,
+        pattern="/console/templates/{id:uuid}/edit",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/publish",
+        ONLY_ADMIN,
+        body={},
+        pattern="/console/templates/{id:uuid}/publish",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/roll-back",
+        ONLY_ADMIN,
+        body={"number": "1"},
+        pattern="/console/templates/{id:uuid}/roll-back",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/activate",
+        ONLY_ADMIN,
+        body={},
+        pattern="/console/templates/{id:uuid}/activate",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/deactivate",
+        ONLY_ADMIN,
+        body={},
+        pattern="/console/templates/{id:uuid}/deactivate",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/drop-draft",
+        ONLY_ADMIN,
+        body={},
+        pattern="/console/templates/{id:uuid}/drop-draft",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/delete",
+        ONLY_ADMIN,
+        body={},
+        pattern="/console/templates/{id:uuid}/delete",
+    ),
+    Ask(
+        "POST",
+        "/console/templates/{template}/test",
+        ONLY_ADMIN,
+        body={"to": "+966501234567", "language": "ar", "version": "2"},
+        pattern="/console/templates/{id:uuid}/test",
+    ),
     Ask("POST", "/sign-out-everywhere", EVERYBODY),
     Ask("POST", "/session/touch", EVERYBODY),
 ]
@@ -143,8 +394,18 @@ OPEN = {
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
 }
+# What a patient may ask, and a mailbox provider for them, by a signed link; see console/test_preferences.py.
+BY_A_SIGNED_LINK = {("GET", "/p/{token}"), ("POST", "/p/{token}"), ("GET", "/u/{token}"), ("POST", "/u/{token}")}
 # For whoever holds the installation's own token; see test_metrics.py.
 BY_ITS_OWN_TOKEN = {("GET", "/metrics")}
+# For vendors, who prove by signature or secret who they are; see test_webhooks.py.
+FOR_VENDORS = {
+    ("POST", "/webhooks/sns"),
+    ("POST", "/webhooks/twilio/status"),
+    ("POST", "/webhooks/twilio/inbound"),
+    ("POST", "/webhooks/unifonic/{token}/sms"),
+    ("POST", "/webhooks/unifonic/{token}/whatsapp"),
+}
 # Not there outside a demo.
 DEMO_ONLY = {("GET", "/console/kit")}
 
@@ -159,7 +420,8 @@ def routes_of(routes: list[BaseRoute], before: str = "") -> Iterator[tuple[str, 
 
 def test_every_route_has_a_row_here_that_says_who_may() -> None:
     known = {ask.route for ask in (*PROGRAMS, *PAGES, *LIVE)}
-    assert set(routes_of([API, *WAYS, *HEALTH, *CONSOLE])) == known | OPEN | BY_ITS_OWN_TOKEN | DEMO_ONLY
+    known |= OPEN | FOR_VENDORS | BY_ITS_OWN_TOKEN | BY_A_SIGNED_LINK | DEMO_ONLY
+    assert set(routes_of([API, WEBHOOKS, *WAYS, *HEALTH, *CONSOLE])) == known
 
 
 async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) -> Any:
@@ -170,7 +432,21 @@ async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) ->
         return [await fill_in(hub, clinic, person, each) for each in value]
     if not isinstance(value, str):
         return value
-    for name in ("visit", "note", "key", "token", "person", "provider", "email"):
+    for name in (
+        "visit",
+        "note",
+        "key",
+        "kept",
+        "token",
+        "person",
+        "provider",
+        "email",
+        "failed",
+        "waiting",
+        "patient",
+        "template",
+        "code",
+    ):
         if f"{{{name}}}" in value:
             value = value.replace(f"{{{name}}}", await made(hub, clinic, person, name))
     return value
@@ -184,11 +460,28 @@ async def made(hub: RunningHub, clinic: Clinic, person: Staff, name: str) -> str
     if name == "key":
         async with hub.house.open_work(clinic.id, SYSTEM) as work:
             return str((await add_key(work, "To revoke", ["staff:read"]))[0].id)
+    if name == "kept":
+        return str(await keep(hub.house, clinic, channel=Channel.EMAIL, html=MAIL))
+    if name in ("failed", "waiting"):
+        return str(await made_message(hub, clinic, "failed" if name == "failed" else "queued"))
+    if name == "patient":
+        return str((await add_patient(hub.house, clinic)).id)
+    if name == "template":
+        return str(await write_template(hub.house, clinic, f"greeting_{uuid.uuid4().hex[:12]}"))
+    if name == "code":
+        return f"greeting_{uuid.uuid4().hex[:12]}"
     if name == "token":
         return str(uuid.uuid4())
     if name == "email":
         return f"{uuid.uuid4().hex}@example.org"
     return str(clinic.huda.id if name == "person" else clinic.omar.id)
+
+
+async def made_message(hub: RunningHub, clinic: Clinic, state: str) -> uuid.UUID:
+    patient = await add_patient(hub.house, clinic)
+    message = await make_message(hub.house, clinic, patient, state=state, channel="email")
+    await make_request(hub.house, clinic, message, channel="email", state="failed", out={"html": "<p>Hello</p>"})
+    return message
 
 
 async def ask_as(

@@ -24,7 +24,8 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 _control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text; raises ValueError for what the database does not take, or nobody can see."""
     if _control.search(text):
         raise ValueError("control characters are not accepted")
     return text
@@ -33,7 +34,7 @@ def _printable(text: str) -> str:
 def _in_one_line(text: str) -> str:
     if any(each in text for each in "\t\n\r"):
         raise ValueError("this is one line, without tabs")
-    return _printable(text)
+    return printable(text)
 
 
 def _plannable(moment: datetime) -> datetime:
@@ -51,14 +52,14 @@ def _plannable_day(day: date) -> date:
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_in_one_line)
 ]
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000), AfterValidator(_printable)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000), AfterValidator(printable)]
 ExternalId = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_in_one_line)
 ]
 Email = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), AfterValidator(_printable)
+    str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), AfterValidator(printable)
 ]
-Search = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+Search = Annotated[str, StringConstraints(max_length=200), AfterValidator(printable)]
 Moment = Annotated[AwareDatetime, AfterValidator(_plannable)]
 Day = Annotated[date, AfterValidator(_plannable_day)]
 
@@ -117,7 +118,7 @@ def read_cursor(text: str, size: int) -> list[str]:
         parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if not isinstance(parts, list) or len(parts) != size:
             raise ValueError(text)
-        return [_printable(str(part)) for part in parts]
+        return [printable(str(part)) for part in parts]
     except (ValueError, RecursionError) as error:
         raise _foreign_cursor() from error
 

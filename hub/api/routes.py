@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from hub.api import appointments, health, metrics, notifications, staff
+from hub.api import appointments, health, messages, metrics, notifications, patients, staff, templates
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -35,6 +35,24 @@ API = Mount(
         resource("/appointments", GET=appointments.list_, POST=appointments.create),
         resource("/appointments/{id:uuid}", GET=appointments.show),
         resource("/appointments/{id:uuid}/arrive", POST=appointments.mark_arrived),
+        resource("/patients", GET=patients.list_, POST=patients.create),
+        resource("/patients/{id:uuid}", GET=patients.show, PATCH=patients.change),
+        resource("/patients/{id:uuid}/choices", GET=patients.show_choices, POST=patients.add_choice),
+        resource("/patients/{id:uuid}/preference-link", POST=patients.make_preference_link),
+        resource("/templates", GET=templates.list_, POST=templates.create),
+        resource("/templates/preview", POST=templates.preview),
+        resource("/templates/{id:uuid}", GET=templates.show, PATCH=templates.change, DELETE=templates.delete),
+        resource("/templates/{id:uuid}/draft", PUT=templates.write_draft, DELETE=templates.drop_draft),
+        resource("/templates/{id:uuid}/publish", POST=templates.publish),
+        resource("/templates/{id:uuid}/roll-back", POST=templates.roll_back),
+        resource("/templates/{id:uuid}/test", POST=templates.test),
+        resource("/templates/{id:uuid}/usage", GET=templates.show_usage),
+        resource("/messages", GET=messages.list_, POST=messages.send),
+        resource("/messages/statistics", GET=messages.count),
+        resource("/messages/{id:uuid}", GET=messages.show),
+        resource("/messages/{id:uuid}/retry", POST=messages.retry),
+        resource("/messages/{id:uuid}/cancel", POST=messages.cancel),
+        resource("/messages/{id:uuid}/status", PATCH=messages.update_status),
         resource("/me", GET=staff.show_me),
         resource("/me/sign-out-everywhere", POST=staff.sign_out_everywhere),
         resource("/staff", GET=staff.list_staff, POST=staff.add_staff),

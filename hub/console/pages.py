@@ -54,7 +54,10 @@ class Clinic:
 
 @dataclass(frozen=True)
 class Page:
-    """What every page needs. `path` is the address with its query: switches of language lead back to it."""
+    """What every page needs. `path` is the address with its query: switches of language lead back to it.
+
+    `has_outbox` says whether the sandbox is one of the vendors in use.
+    """
 
     lang: str
     path: str
@@ -65,6 +68,7 @@ class Page:
     unread: int = 0
     idle_seconds: int = 1800
     notice: str = ""
+    has_outbox: bool = False
 
     @property
     def dir(self) -> str:
@@ -122,13 +126,17 @@ class Pages:
         _ = self._words[page.lang].gettext
         everything = (
             ("arrivals", _("Arrivals"), ("admin", "front_desk")),
+            ("messages", _("Messages"), ("admin", "front_desk")),
             ("notifications", _("Notifications"), ("admin", "front_desk", "provider")),
+            ("patients", _("Patients"), ("admin", "front_desk")),
+            ("templates", _("Templates"), ("admin", "front_desk")),
+            ("outbox", _("Outbox"), ("admin", "front_desk")),
             ("people", _("People"), ("admin",)),
         )
         return [
             RailItem(key, label, f"/console/{key}", key, page.path.startswith(f"/console/{key}"))
             for key, label, roles in everything
-            if page.me.role in roles
+            if page.me.role in roles and (key != "outbox" or page.has_outbox)
         ]
 
     def asset(self, path: str) -> str:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hub.api.auth import house_of, person_by_cookie
+from hub.channels.sandbox import NAME as SANDBOX
 from hub.console.pages import THEMES, Clinic, Me, Page, Pages
 from hub.errors import Forbidden, HubError
 from hub.inbox.feed import read_head
@@ -84,6 +85,7 @@ def page_of(request: Request, person: Person | None, unread: int = 0) -> Page:
         clinic=clinic,
         unread=unread,
         idle_seconds=int(house.idle.total_seconds()),
+        has_outbox=house.vendors.by_name(SANDBOX) is not None,
     )
 
 

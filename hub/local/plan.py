@@ -38,6 +38,11 @@ class Plan:
         host = f"[{self.reachable_at}]" if ":" in self.reachable_at else self.reachable_at
         return self.public_url or f"http://{host}:{self.port}"
 
+    @property
+    def told(self) -> Path:
+        """Where a command beside a running hub finds what the hub's own commands are told."""
+        return self.folder / "told.json"
+
     def log(self, name: str) -> Path:
         """Where a child's output goes."""
         return self.folder / "logs" / f"{name}.log"

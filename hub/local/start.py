@@ -21,6 +21,7 @@ from hub.local.probe import ready
 from hub.local.processes import PidFile
 from hub.local.programs import Program
 from hub.local.signals import Signals
+from hub.local.told import write_told
 from hub.local.valkey import Valkey
 from hub.local.watch import Service, Watch
 
@@ -73,6 +74,8 @@ def _run(plan: Plan, pause: Pause, running: ExitStack) -> None:
         _program(plan, leftover, {}).end_leftover()
     refuse_taken(plan.host, plan.port)
     services, environment = _start_servers(plan, pause, running)
+    write_told(plan.told, environment)
+    running.callback(plan.told.unlink, missing_ok=True)
     _run_command(plan, environment, pause, "migrate")
     say("The schema is up to date.")
     for name in ("worker", "web"):

@@ -103,7 +103,8 @@ class MessageAttachment(OfTenant, Base):
 class Attempt(OfTenant, Base):
     """One request to a vendor; its id is what the vendor is given as our reference.
 
-    Written before the request, with what goes out sealed; completed with the vendor's answer, and by its reports.
+    Written before the request, with what goes out sealed; completed with the vendor's answer, and by its reports. One
+    that nothing was reported of is `asked_at` about.
     """
 
     __tablename__ = "message_attempts"
@@ -114,6 +115,14 @@ class Attempt(OfTenant, Base):
         UniqueConstraint("message_id", "number"),
         Index("message_attempts_by_vendor", "vendor", "vendor_id"),
         Index("message_attempts_by_version", "tenant_id", "template_version_id", "started_at"),
+        Index("message_attempts_silent", "tenant_id", "started_at", postgresql_where=text("state = 'sent'")),
+        Index(
+            "message_attempts_in_outbox",
+            "tenant_id",
+            "started_at",
+            "id",
+            postgresql_where=text("vendor = 'sandbox'"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -135,6 +144,7 @@ class Attempt(OfTenant, Base):
     currency: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    asked_at: Mapped[datetime | None]
 
 
 class MessageStep(OfTenant, Base):
@@ -146,7 +156,7 @@ class MessageStep(OfTenant, Base):
         Index("message_steps_of_message", "tenant_id", "message_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
     message_id: Mapped[uuid.UUID]
     at: Mapped[datetime]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,3 +36,10 @@ async def read_story(session: AsyncSession, object_type: str, object_id: uuid.UU
         .limit(MOST_TOLD)
     )
     return [Told(*row) for row in (await session.execute(query)).all()]
+
+
+async def names_of(session: AsyncSession, actors: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """What these people and keys are called; who is neither is left out."""
+    staff = select(Staff.id, Staff.name).where(Staff.id.in_(actors))
+    keys = select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(actors))
+    return {row[0]: row[1] for row in await session.execute(staff.union_all(keys))}

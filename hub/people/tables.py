@@ -173,7 +173,7 @@ class PatientChoice(OfTenant, Base):
         Index("patient_choices_of_patient", "tenant_id", "patient_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
     patient_id: Mapped[uuid.UUID]
     topic: Mapped[str | None] = mapped_column(Text)

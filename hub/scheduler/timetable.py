@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hub import idempotency
 from hub.logs import get_logger
+from hub.messages import reconcile
 from hub.people import live_tokens, sessions, sign_in
 from hub.people.tenants import all_tenants
 from hub.scheduler.tables import Sweep
@@ -42,7 +43,18 @@ async def forget_old_proofs(house: House) -> None:
         await sign_in.forget_old_failures(session, house.clock())
 
 
-TIMETABLE = (Recurring("forget_old_proofs", timedelta(minutes=10), forget_old_proofs),)
+async def ask_about_silent_messages(house: House) -> None:
+    """Messages that a vendor took and never reported on."""
+    async with house.database.watching() as watch:
+        tenants = await all_tenants(watch)
+    for tenant in tenants:
+        await reconcile.ask_about_silent(house.courier, tenant)
+
+
+TIMETABLE = (
+    Recurring("forget_old_proofs", timedelta(minutes=10), forget_old_proofs),
+    Recurring("ask_about_silent_messages", timedelta(minutes=5), ask_about_silent_messages),
+)
 
 
 async def run_due(house: House, timetable: tuple[Recurring, ...] = TIMETABLE) -> list[str]:

@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 
 from hub import queue
 from hub.logs import get_logger
-from hub.scheduler.jobs import tick
+from hub.scheduler.jobs import apply_reports, deliver, tick
+from hub.scheduler.lanes import Lanes
 from hub.scheduler.timetable import run_due
 from hub.settings import Settings
 from hub.wiring import House, build
@@ -24,6 +25,8 @@ log = get_logger(__name__)
 JOB_TIMEOUT_S = 60
 FINISH_WITHIN_S = 20
 PAUSE_S = 5.0
+# How long a job may lie in Redis before it is looked for.
+POLL_S = {queue.Lane.TICKS: 0.5, queue.Lane.CRITICAL: 0.1, queue.Lane.NORMAL: 0.25, queue.Lane.BULK: 0.5}
 
 
 async def run_worker(settings: Settings) -> None:
@@ -37,41 +40,56 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def work_forever(house: House) -> None:
-    """Run jobs until cancelled."""
-    while True:
-        try:
-            await _with_redis(house)
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("worker: Redis is away, ticking without it", error=type(error).__name__)
-        await run_due(house)
-        await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
+    """Run jobs until cancelled; what is to be sent is found without Redis as well."""
+    lanes = Lanes(house)
+    async with lanes.open():
+        while True:
+            try:
+                await _with_redis(house, lanes)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("worker: Redis is away, ticking without it", error=type(error).__name__)
+            await run_due(house)
+            await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
 
 
-async def _with_redis(house: House) -> None:
+async def _with_redis(house: House, lanes: Lanes) -> None:
     redis = queue.connect(house.settings.redis_url.get_secret_value())
-    worker = Worker(
-        functions=[],
-        cron_jobs=[cron(tick, second={0, 30}, run_at_startup=True, max_tries=3, timeout=JOB_TIMEOUT_S, keep_result=0)],
+    workers = [_worker(house, lanes, lane, redis) for lane in queue.Lane]
+    running = [asyncio.create_task(worker.async_run()) for worker in workers]
+    try:
+        # The first that fails ends the others: all are built anew.
+        await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for worker in workers:
+            await _finish(worker)
+        with suppress(RedisError, OSError, TimeoutError):
+            await redis.aclose(close_connection_pool=True)
+
+
+def _worker(house: House, lanes: Lanes, lane: queue.Lane, redis: ArqRedis) -> Worker:
+    ticks = [cron(tick, second={0, 30}, run_at_startup=True, max_tries=3, timeout=JOB_TIMEOUT_S, keep_result=0)]
+    return Worker(
+        functions=[] if lane is queue.Lane.TICKS else [deliver, apply_reports],
+        cron_jobs=ticks if lane is queue.Lane.TICKS else None,
         redis_pool=redis,
-        queue_name=queue.Lane.TICKS.queue,
+        queue_name=lane.queue,
         job_serializer=queue.encode_job,
         job_deserializer=queue.decode_job,
         handle_signals=False,
-        ctx={"house": house},
-        poll_delay=0.5,
+        ctx={"house": house, "lanes": lanes, "lane": lane.value},
+        poll_delay=POLL_S[lane],
         max_jobs=20,
         job_timeout=JOB_TIMEOUT_S,
         keep_result=0,
         timezone=UTC,
     )
-    try:
-        await worker.async_run()
-    finally:
-        await _end(worker, redis)
 
 
-async def _end(worker: Worker, redis: ArqRedis) -> None:
-    """Let the jobs under way finish, and give the connections back.
+async def _finish(worker: Worker) -> None:
+    """Let the jobs under way finish.
 
     arq's own `close` cancels jobs, and raises whatever Redis says: instead of the cancellation that stops this process.
     """
@@ -81,5 +99,3 @@ async def _end(worker: Worker, redis: ArqRedis) -> None:
         for job in late:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-    with suppress(RedisError, OSError, TimeoutError):
-        await redis.aclose(close_connection_pool=True)

@@ -10,11 +10,11 @@ down_revision = "0007_patients"
 IMMUTABLE = """
 CREATE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.state <> 'draft' AND (
+    IF OLD.state <> 'draft' AND (NEW.state = 'draft' OR (
         OLD.template_id, OLD.number, OLD.subjects, OLD.bodies, OLD.variables, OLD.vendor_refs, OLD.created_at
     ) IS DISTINCT FROM (
         NEW.template_id, NEW.number, NEW.subjects, NEW.bodies, NEW.variables, NEW.vendor_refs, NEW.created_at
-    ) THEN
+    )) THEN
         RAISE EXCEPTION 'a version that was published is never rewritten';
     END IF;
     RETURN NEW;

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -15,13 +16,15 @@ from hub.appointments.lifecycle import arrive
 from hub.appointments.states import Clearance, Consent
 from hub.inbox.kinds import Kind, Level, Priority
 from hub.inbox.notify import Notice, Related, Wording, notify
+from hub.messages.states import State
 from hub.people.staff import change_staff
 from hub.people.tables import Staff
 from hub.settings import Settings
 from hub.work import SYSTEM
 from tests.conftest import MovableClock, RunningHub, run_hub
 from tests.console.html import Html, breaches, read
-from tests.factories import Clinic, book_visit, make_key, open_clinic
+from tests.factories import Clinic, add_patient, book_visit, make_key, open_clinic
+from tests.messages.rows import make_message, make_request
 from tests.test_surface import DEMO_ONLY, OPEN, PAGES
 from tests.visitors import browser_of
 
@@ -42,6 +45,17 @@ async def lively(hub: RunningHub) -> Clinic:
         visit = await book_visit(hub.house, clinic, clinic.omar, patient=UNTRUSTED, at=now - timedelta(minutes=50))
         async with hub.house.open_work(clinic.id, SYSTEM) as work:
             await arrive(work, visit.id, *how)
+    patient = await add_patient(hub.house, clinic, name=UNTRUSTED)
+    for state in State:
+        about: dict[str, Any] = {
+            "state": state,
+            "reason": UNTRUSTED,
+            "asked": {"subject": UNTRUSTED, "text": UNTRUSTED},
+        }
+        about |= {"lease_until": now + timedelta(minutes=1)} if state is State.SENDING else {}
+        message = await make_message(hub.house, clinic, patient, channel="email", **about)
+        out = {"to": UNTRUSTED, "subject": UNTRUSTED, "text": UNTRUSTED, "html": UNTRUSTED}
+        await make_request(hub.house, clinic, message, out=out, channel="email", answer={"said": UNTRUSTED})
     async with hub.house.open_work(clinic.id, SYSTEM) as work:
         everybody = [person.id for person in clinic.staff]
         for index, (kind, level) in enumerate((kind, level) for kind in Kind for level in Level):
@@ -83,6 +97,7 @@ async def test_everything_that_can_be_reached_is_a_whole_page(
     paths = {urlsplit(address).path for address in seen}
     assert {"/console/notifications", "/console/account"} <= paths
     assert ("/console/arrivals" in paths) == (role != "omar")
+    assert ("/console/messages" in paths) == (role != "omar")
     assert ("/console/people" in paths) == (role == "admin")
     assert any(path.startswith("/console/appointments/") for path in paths)
 

@@ -14,6 +14,7 @@ import psutil
 
 from hub.local.plan import CHECKOUT
 from hub.local.ports import free_port
+from hub.local.told import NAMES, read_told
 from tests.local.supervisor import NO_SERVERS, STUB, Supervisor, clean_environment, gone, running
 
 Start = Callable[..., Supervisor]
@@ -79,6 +80,18 @@ def test_servers_that_are_given_are_not_started(start: Start, tmp_path: Path) ->
     hub.says("^ready")
     assert not {"postgres", "valkey-server"} & {process.name() for process in hub.family()}
     assert json.loads((tmp_path / "demo.json").read_text())["told"].items() >= NO_SERVERS.items()
+
+
+def test_a_command_beside_it_is_told_the_same_while_it_runs(start: Start, tmp_path: Path) -> None:
+    hub = start(**NO_SERVERS)
+    hub.says("^ready")
+    file = tmp_path / "told.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    told = json.loads((tmp_path / "demo.json").read_text())["told"]
+    assert read_told(file) == {name: told[name] for name in NAMES}
+    hub.process.send_signal(signal.SIGINT)
+    assert hub.process.wait(15) == 0
+    assert read_told(file) == {}
 
 
 def test_a_terminal_without_arabic_letters_is_no_obstacle(start: Start) -> None:

@@ -12,11 +12,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 from jinja2 import UndefinedError
 
+from hub.console.message import said_of
+from hub.console.message_words import About, Words
 from hub.console.pages import Clinic, Me, Page, Pages, address
+from hub.messages.figures import Tally
 
 WEB = Path(__file__).parents[2] / "web"
 PAGES = Pages(WEB, "https://hub.example", demo=True)
@@ -109,6 +113,371 @@ def history(*items: dict[str, Any], **filters: str) -> dict[str, Any]:
     }
 
 
+def outbox_shown(lang: str) -> list[tuple[Page, dict[str, Any]]]:
+    """The outbox: nothing in it, a list, and a message of every kind opened."""
+    row: dict[str, Any] = {
+        "id": "k1",
+        "link": "/console/outbox/k1",
+        "story": "/console/messages/m1",
+        "channel": "sms",
+        "state": "delivered",
+        "code": None,
+        "number": 1,
+        "at": NOW,
+        "patient": "محمد العتيبي",
+        "to": "+966500000011",
+        "subject": "",
+        "text": "Hello",
+        "line": "Hello",
+        "template": "appointment_confirmed",
+        "language": "en",
+        "dir": "ltr",
+        "is_open": True,
+        "was_taken": True,
+    }
+    rows = [row, row | {"id": "k2", "patient": None, "state": "refused"}, row | {"id": "k3", "is_open": False}]
+    sms = {"encoding": "UCS-2", "units": 71, "parts": ["a", "b"], "odd": ["’"]}
+    shown = row | {
+        "view": "text",
+        "views": [],
+        "html": "",
+        "files": [],
+        "mail": "/console/outbox/k1/mail",
+        "sms": sms,
+        "plays": ["delivered", "failed", "stop", "start"],
+        "played": "",
+    }
+    views = [(view, "/console/outbox/k1") for view in ("mail", "text", "source")]
+    file = {"name": "form.pdf", "content_type": "application/pdf", "size": 2048}
+    letter = shown | {"channel": "email", "subject": "Hello", "html": "<p>Hello</p>", "sms": None, "views": views}
+    letter |= {"plays": ["delivered", "opened", "soft_bounced", "bounced", "complained"], "files": [file]}
+    bubble = shown | {"channel": "whatsapp", "sms": None, "plays": ["delivered", "read"]}
+    bubble |= {"language": "ar", "dir": "rtl"}
+    lost = row | {"is_open": False}
+    kept = {"channel": "", "q": "", "before": "", "after": ""}
+    magic = [{"key": "0001", "address": "…0001", "channels": ["sms", "whatsapp"], "says": "Refused."}]
+    empty = {"items": [], "count": 0, "filters": {"channel": "", "q": ""}, "kept": kept, "magic": magic}
+    empty |= {"older": None, "newer": None}
+    full = empty | {"items": rows, "count": 3, "older": "/console/outbox?before=1"}
+    here = page(lang, "/console/outbox", has_outbox=True)
+    return [
+        (here, {"outbox": full, "opened": None}),
+        (here, {"outbox": empty, "opened": None}),
+        (here, {"outbox": empty | {"filters": {"channel": "sms", "q": "zz"}}, "opened": None}),
+        *(
+            (here, {"outbox": full, "opened": opened})
+            for opened in (
+                shown | {"played": "delivered"},
+                letter | {"view": "mail"},
+                letter | {"view": "source", "code": "busy"},
+                letter,
+                bubble,
+                shown | lost | {"plays": []},
+                shown | {"was_taken": False, "plays": [], "state": "refused"},
+            )
+        ),
+    ]
+
+
+def patients_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
+    """Patients at the desk, and what patients see of themselves."""
+    words = Words(PAGES.gettext(lang), lang)
+    row: dict[str, Any] = {
+        "id": "p1",
+        "name": "محمد العتيبي",
+        "external_id": "MRN-7",
+        "language": "ar",
+        "contacts": {"email": "bounce", "phone": None},
+        "created_at": NOW,
+    }
+    form = {"name": "", "language": "", "phone": "", "email": ""}
+    none: dict[str, Any] = {"items": [], "q": "", "is_first": True, "more": None, "may_write": True}
+    none |= {"form": form, "errors": {}, "languages": ["en", "ar"]}
+    some = none | {"items": [row, row | {"contacts": {}, "external_id": None}], "more": "/console/patients?after=1"}
+    chosen = {"name": "marketing", "word": "Marketing", "allowed": True, "chosen": {"at": NOW, "source": "Desk"}}
+    choices = [chosen, chosen | {"name": "sms", "chosen": None, "allowed": False}]
+    file: dict[str, Any] = {
+        "id": "p1",
+        "name": "محمد العتيبي",
+        "external_id": "MRN-7",
+        "created_at": NOW,
+        "form": form | {"zone": "", "channels": "sms"},
+        "flags": {"phone": "invalid", "email": "complaint"},
+        "topics": choices[:1],
+        "channels": choices[1:],
+        "was": ["marketing"],
+        "history": [{"at": NOW, "text": "x", "who": "y"}],
+        "orders": [("sms", "SMS")],
+        "errors": {"phone": "x"},
+        "clinic_zone": "Asia/Riyadh",
+        "link": "https://hub.example/p/x",
+        "link_days": 30,
+        "saved": True,
+        "may_write": True,
+        "may_send": True,
+    }
+    bare = file | {"flags": {}, "history": [], "errors": {}, "link": None, "saved": False, "external_id": None}
+    outside = page(lang, "/p/x", me=None)
+    own: dict[str, Any] = {
+        "path": "/p/x",
+        "topics": [{"name": "results", "allowed": True}, {"name": "marketing", "allowed": False}],
+        "channels": [{"name": "email", "allowed": True}, {"name": "sms", "allowed": False}],
+        "was": ["results"],
+        "messages": [
+            {
+                "topic": "x",
+                "channel": "sms",
+                "channel_word": "y",
+                "at": NOW,
+                "look": {"word": "z", "icon": "check", "hue": "ok"},
+            }
+        ],
+        "older": "/p/x?before=1",
+        "is_first": True,
+        "saved": True,
+    }
+    little = own | {"channels": own["channels"][:1], "messages": [], "older": None, "is_first": False, "saved": False}
+    return {
+        "patients.html": [
+            (page(lang), {"list": some}),
+            (page(lang), {"list": none | {"errors": {"name": "x"}, "is_first": False}}),
+            (page(lang), {"list": none | {"q": "zz", "may_write": False}}),
+        ],
+        "patient.html": [
+            (page(lang), {"file": file, "words": words}),
+            (page(lang), {"file": bare | {"may_write": False, "may_send": False}, "words": words}),
+        ],
+        "preferences.html": [
+            (outside, {"own": own, "words": words}),
+            (outside, {"own": little, "words": words}),
+        ],
+        "unsubscribe.html": [
+            (outside, {"stage": "ask", "topic": "x"}),
+            (outside, {"stage": "ask", "topic": None}),
+            (page(lang, "/u/x", me=None, clinic=None), {"stage": "done", "topic": None}),
+            (page(lang, "/u/x", me=None, clinic=None), {"stage": "ended", "topic": None}),
+        ],
+    }
+
+
+def templates_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
+    """Templates: none and some in the list, one with a draft and one without, the editor right and wrong."""
+    here = page(lang, "/console/templates")
+    reader = page(lang, "/console/templates", role="front_desk")
+    found = {"id": "t1", "active": True, "published": 3, "draft": True}
+    row = {"code": "greeting", "name": "قالب", "channels": {"sms": found, "email": found | {"active": False}}}
+    some = {"topics": [("reminders", [row])], "q": "", "more": "/console/templates?after=x", "may_manage": True}
+    none = {"topics": [], "q": "", "more": None, "may_manage": True}
+    variable = {"name": "patient", "type": "text", "privacy": "personal", "example": "سارة"}
+    shown = {
+        "lang": "en",
+        "dir": "ltr",
+        "problem": "",
+        "subject": "نستقبلكم",
+        "text": "نستقبلكم",
+        "html": f"<p>{HOSTILE}</p>",
+        "segments": {"parts": 2, "units": 100, "limit": 134, "encoding": "UCS-2"},
+        "odd": [{"character": "’", "name": ""}],
+        "plain_parts": 1,
+    }
+    arabic = shown | {"lang": "ar", "dir": "rtl", "segments": None, "odd": []}
+    broken = arabic | {"problem": "لا يُقرأ"}
+    change = {
+        "where": "النص",
+        "lang": "ar",
+        "dir": "rtl",
+        "pieces": [("same", "{ $a } "), ("removed", "ب"), ("added", "ت")],
+    }
+    version = {"number": 3, "state": "draft", "note": "", "created_at": NOW, "published_at": None, "who": "Huda"}
+    versions = [
+        version | {"changes": [change]},
+        version | {"number": 2, "state": "published", "published_at": NOW, "note": "لطف", "changes": []},
+        version | {"number": 1, "state": "superseded", "who": "", "changes": []},
+    ]
+    about = {"id": "t1", "code": "greeting", "topic": "reminders", "active": True, "created_at": NOW, "name": "قالب"}
+    usage = {"days": 30, "total": 12, "delivered": 9, "failed": 1, "delivered_share": 75, "last_used_at": NOW}
+    one: dict[str, Any] = {
+        "about": about | {"channel": "email"},
+        "published": True,
+        "draft": True,
+        "shown": {
+            "number": 2,
+            "state": "published",
+            "messages": [shown | {"segments": None, "odd": []}, arabic],
+            "variables": [variable],
+            "sendable": [2, 3],
+        },
+        "versions": versions,
+        "more_versions": "/console/templates/t1?before=x",
+        "usage": usage,
+        "may_manage": True,
+        "problem": "",
+        "done": "تم",
+        "test": {"to": "", "language": "ar", "error": ""},
+    }
+    first = one | {
+        "about": about | {"channel": "sms", "active": False},
+        "published": False,
+        "shown": one["shown"] | {"messages": [shown, broken], "variables": [], "sendable": [1]},
+        "usage": usage | {"delivered_share": None, "last_used_at": None},
+        "may_manage": False,
+        "problem": "لا",
+        "more_versions": None,
+    }
+    editor: dict[str, Any] = {
+        "id": None,
+        "code": "",
+        "name": "قالب",
+        "title": "قالب",
+        "channel": "sms",
+        "topic": "reminders",
+        "number": None,
+        "subjects": {"en": "", "ar": ""},
+        "bodies": {"en": "", "ar": ""},
+        "refs": {"en": "", "ar": ""},
+        "variables": [],
+        "known": [variable],
+        "note": "",
+        "errors": {},
+        "summary": [],
+        "problem": "",
+        "saved": "",
+    }
+    wrong = ["body-ar", "subject-en", "ref-en", "code", "variables", *(f"variable-1-{each}" for each in variable)]
+    spoilt = editor | {
+        "variables": [variable],
+        "errors": dict.fromkeys(wrong, "لا"),
+        "summary": [{"id": each, "where": "النص", "text": "لا"} for each in wrong],
+        "problem": "لا",
+    }
+    preview = {"channel": "sms", "shown": [shown, arabic], "problems": []}
+    problems = [{"id": "body-ar", "where": "النص", "text": "لا"}]
+    return {
+        "templates.html": [(here, {"list": some}), (here, {"list": none}), (here, {"list": none | {"q": "x"}})]
+        + [(reader, {"list": some | {"may_manage": False}})],
+        "template.html": [(here, one), (here, first)],
+        "template_edit.html": [
+            (here, {"editor": editor, "preview": preview}),
+            (here, {"editor": spoilt, "preview": preview | {"problems": problems}}),
+            (
+                here,
+                {
+                    "editor": editor | {"id": "t1", "number": 2, "saved": "تم"},
+                    "preview": preview | {"channel": "email"},
+                },
+            ),
+        ],
+    }
+
+
+def messages_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
+    """Messages: the list with and without, one message at both ends of its way, and writing one."""
+    here, words = page(lang, "/console/messages"), Words(PAGES.gettext(lang), lang)
+    sms, letter = said_of("sms", "ar", {"text": "موعدك"}), said_of("email", "en", {"text": "A", "html": "<p>A</p>"})
+    row: dict[str, Any] = {
+        "id": "m1",
+        "patient": "محمد العتيبي",
+        "topic": words.topics["billing"],
+        "occasion": words.occasion("invoice_issued"),
+        "channel": "sms",
+        "look": words.look("failed"),
+        "reason": words.reason("refused", About("sms", "billing", None, ZoneInfo("UTC"))),
+        "parts": 2,
+        "costs": ["0.01 USD"],
+        "at": NOW,
+    }
+    rows = [row, row | {"patient": None, "occasion": "", "reason": "", "parts": None, "costs": []}]
+    tally = Tally(3, 1, 1)
+    day = {"day": NOW.date(), "tally": tally, "rest": 1, "share": {"out": 30.0, "wrong": 30.0, "all": 100.0}}
+    figures: dict[str, Any] = {"since": NOW.date(), "until": NOW.date(), "total": 3, "rate": 0.5, "attention": 2}
+    figures |= {"costs": ["1 USD"], "channels": [("sms", tally)], "days": [day, day]}
+    none = dict.fromkeys(("state", "channel", "topic", "code", "patient_id", "since", "until", "q"), "")
+    log: dict[str, Any] = {
+        "items": rows,
+        "filters": none,
+        "codes": {"x": "قالب"},
+        "older": "/console/messages?before=1",
+    }
+    log |= {"newer": None, "figures": figures}
+    empty = log | {"items": [], "older": None, "figures": None}
+    unsure = figures | {"rate": None, "attention": 0, "costs": []}
+    request = {"number": 1, "look": words.look("refused"), "to": "+966500000011", "vendor": "sandbox", "vendor_id": "s"}
+    request |= {"code": "30008", "answer": "{}", "said": sms, "parts": 2, "cost": "0.01 USD"}
+    step = {"at": NOW, "look": words.look("queued"), "reason": "", "channel": "sms", "vendor": None, "attempt": None}
+    step |= {"code": None, "request": None}
+    tried = step | {"reason": row["reason"], "vendor": "sandbox", "attempt": 1, "code": "30008", "request": request}
+    bare = request | {
+        "number": 2,
+        "to": "",
+        "vendor_id": None,
+        "code": None,
+        "answer": "",
+        "said": None,
+        "parts": None,
+        "cost": "",
+    }
+    waits: dict[str, Any] = row | {
+        "patient": {"id": "p1", "name": "محمد العتيبي"},
+        "goes_on": True,
+        "look": words.look("queued"),
+        "code": "invoice_issued",
+        "language": "ar",
+        "channels": ["sms", "email"],
+        "lane": "critical",
+        "asked_by": "Huda",
+        "asked_at": NOW,
+        "send_at": NOW,
+        "due_at": NOW,
+        "expires_at": NOW,
+        "reference": "R-1",
+        "department": "Dental",
+        "related": "v1",
+        "files": [("application/pdf", 12)],
+        "can_retry": False,
+        "can_cancel": True,
+        "can_hurry": True,
+    }
+    over = waits | dict.fromkeys(("patient", "code", "asked_by", "send_at", "due_at", "expires_at", "reference"))
+    over |= {
+        "related": None,
+        "files": [],
+        "lane": "normal",
+        "goes_on": False,
+        "can_retry": True,
+        "can_cancel": False,
+        "can_hurry": False,
+    }
+    story = {"story": [step, tried, tried | {"request": bare}], "words": words}
+    variable = {"name": "amount", "type": "money", "example": {"amount": "1", "currency": "SAR"}}
+    variables = [variable, {"name": "due_on", "type": "date", "example": "2026-12-01"}]
+    patient = {"id": "p1", "name": "محمد", "language": "ar", "external_id": "E"}
+    draft: dict[str, Any] = {"patient": patient, "code": "", "wordings": {}, "given": {}, "errors": {}, "variables": []}
+    filled = draft | {"code": "x", "wordings": {"sms": 1}, "variables": variables, "errors": {"value-amount": "لا"}}
+    wrong = draft | {"errors": {"text": "لا", "": "لا"}, "given": {"text": HOSTILE}}
+    new: dict[str, Any] = {"codes": {"x": "قالب"}, "previews": [sms, letter], "once": "1", "words": words}
+    gone = {"draft": None, "words": words}
+    return {
+        "messages.html": [
+            (here, {"log": log, "words": words}),
+            (here, {"log": log | {"figures": unsure, "filters": none | {"state": "held", "q": "zz"}}, "words": words}),
+            (here, {"log": empty, "words": words}),
+            (here, {"log": empty | {"filters": none | {"channel": "sms"}}, "words": words}),
+        ],
+        "message.html": [
+            (here, {"message": waits, "said": sms, "went_on": True} | story),
+            (here, {"message": over, "said": letter | {"number": 2, "to": "a@b.example"}, "went_on": False} | story),
+            (here, {"message": over, "said": None, "went_on": False} | story),
+        ],
+        "message_new.html": [
+            (here, gone | {"found": [], "search": ""}),
+            (here, gone | {"found": [patient], "search": "محمد"}),
+            (here, gone | {"found": [], "search": "zz"}),
+            *((here, new | {"draft": each}) for each in (draft, filled, wrong)),
+            (here, new | {"draft": draft, "codes": {}, "previews": []}),
+        ],
+    }
+
+
 def context(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     """Every page template, and the ways it is shown."""
     form: dict[str, Any] = {"email": "", "error": None, "field_errors": {}, "clinics": []}
@@ -156,8 +525,12 @@ def context(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
             (page(lang), {"appointment": appointment}),
             (page(lang, role="provider"), {"appointment": appointment | arrived(1, 75)}),
         ],
+        "outbox.html": outbox_shown(lang),
+        **messages_shown(lang),
+        **templates_shown(lang),
         "account.html": [(page(lang, notice="2/2"), {"sessions": [session, session | {"current": False}]})],
         "people.html": [(page(lang), many), (page(lang), few)],
+        **patients_shown(lang),
         "error.html": [(page(lang), {"problem": problem}), (out, {"problem": problem | {"detail": ""}})],
         "kit.html": [(page(lang, theme="dark"), {})],
     }
@@ -351,8 +724,8 @@ def test_filters_keep_each_other_in_the_address() -> None:
 @pytest.mark.parametrize(
     ("role", "links"),
     [
-        ("admin", ["arrivals", "notifications", "people"]),
-        ("front_desk", ["arrivals", "notifications"]),
+        ("admin", ["arrivals", "messages", "notifications", "patients", "templates", "people"]),
+        ("front_desk", ["arrivals", "messages", "notifications", "patients", "templates"]),
         ("provider", ["notifications"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,14 @@ from sqlalchemy import func, select
 
 from hub.appointments.board import Visit, read_visits
 from hub.appointments.tables import Appointment
-from hub.demo import KEY_NAME, LAKESIDE, LOGINS, NOOR, PASSWORD, fill, kept_key, write_demo
+from hub.demo.files import kept_key, write_demo
+from hub.demo.fill import KEY_NAME, fill
+from hub.demo.patients import PATIENTS
+from hub.demo.people import LAKESIDE, LOGINS, NOOR, PASSWORD
 from hub.inbox.tables import InboxHead, Notification
+from hub.messages.tables import Attempt, Message, MessageStep, VendorEvent
 from hub.people.keys import list_keys, resolve_key, revoke_key
-from hub.people.tables import Patient, Staff
+from hub.people.tables import ContactPoint, Patient, Staff
 from hub.people.tenants import read_clinic
 from hub.settings import Settings
 from hub.wiring import House, build
@@ -58,6 +63,33 @@ async def test_the_clinic_has_everybody_it_needs_in_two_languages(demo: House) -
     assert any(not name.isascii() for name in patients)
     async with demo.database.of_tenant(LAKESIDE.id) as session:
         assert (await session.execute(select(func.count()).select_from(Staff))).scalar_one() >= 3
+
+
+async def test_a_week_of_messages_went_every_way_that_there_is(demo: House) -> None:
+    async with demo.database.of_tenant(NOOR.id) as session:
+        messages = (await session.execute(select(Message))).scalars().all()
+        attempts = (await session.execute(select(Attempt))).scalars().all()
+        steps = (await session.execute(select(MessageStep))).scalars().all()
+    states = Counter(message.state for message in messages)
+    assert {"delivered", "read", "failed", "bounced", "held", "skipped", "queued"} == set(states)
+    assert states["delivered"] > len(messages) / 2
+    assert {message.language for message in messages} == {"en", "ar"}
+    assert {attempt.vendor for attempt in attempts} == {"sandbox"}
+    assert max(message.attempt for message in messages) == 9, "tried again and again, over one channel after the other"
+    assert all(step.at < MORNING for step in steps if step.reason != "scheduled")
+    waiting = [message for message in messages if message.state == "queued"]
+    assert all(message.due_at > MORNING and message.scheduled_at for message in waiting), "nothing for a worker to find"
+    async with demo.database.of_nobody() as session:
+        due = select(func.count()).select_from(VendorEvent).where(VendorEvent.due_at.isnot(None))
+        assert (await session.execute(due)).scalar_one() == 0
+
+
+async def test_every_patient_can_be_reached_and_none_by_anybody_real(demo: House) -> None:
+    assert all(patient.phone.startswith("+9665000000") for patient in PATIENTS)
+    assert all(patient.email.endswith("@example.com") for patient in PATIENTS)
+    async with demo.database.of_tenant(NOOR.id) as session:
+        kinds = (await session.execute(select(ContactPoint.kind, func.count()).group_by(ContactPoint.kind))).all()
+    assert {tuple(row) for row in kinds} == {("phone", len(PATIENTS)), ("email", len(PATIENTS))}
 
 
 async def test_every_login_signs_in(demo: House) -> None:
@@ -118,7 +150,7 @@ async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House
         async with demo.database.of_tenant(NOOR.id) as session:
             return [
                 (await session.execute(select(func.count()).select_from(table))).scalar_one()
-                for table in (Staff, Notification, Appointment)
+                for table in (Staff, Notification, Appointment, Message, Patient)
             ]
 
     now = MORNING.replace(year=2028)
@@ -133,6 +165,7 @@ async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House
     after = await counted()
     assert after[0] == before[0]
     assert after[2] - before[2] >= 12
+    assert after[3:] == before[3:], "the same patients come again"
 
 
 async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(demo: House) -> None:

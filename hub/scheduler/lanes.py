@@ -1,0 +1,116 @@
+"""Sending what is due, lane by lane: woken by a job, or by the sweep that needs no Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from hub.errors import HubError
+from hub.logs import get_logger
+from hub.messages.deliver import AT_ONCE, Due, deliver_due, read_due
+from hub.messages.receipts import apply_due_reports
+from hub.messages.reconcile import read_in_doubt, reconcile
+from hub.wiring import House
+
+log = get_logger(__name__)
+
+SWEEP_EVERY_S = 2.0
+# One tenant gives way to another of the same lane after so long.
+TURN_S = 20.0
+# So many tenants of one lane are served side by side.
+TENANTS_AT_ONCE = 4
+FINISH_WITHIN_S = 20.0
+REPORTS = "reports"
+
+
+class Lanes:
+    """What one worker is sending.
+
+    Whoever asks only wakes: the same thing is done once at a time here, and once more if it was asked for meanwhile.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._room = {lane: asyncio.Semaphore(TENANTS_AT_ONCE) for lane in ("critical", "normal", "bulk")}
+        self._awake: dict[object, bool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Sweep meanwhile; at the end, let what is under way finish."""
+        sweeping = asyncio.create_task(self._sweep_forever())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            self._stopping = True
+            if self._tasks:
+                _, late = await asyncio.wait(self._tasks, timeout=FINISH_WITHIN_S)
+                for task in late:
+                    task.cancel()
+            await asyncio.gather(sweeping, *self._tasks, return_exceptions=True)
+
+    def wake(self, due: Due) -> None:
+        """Have this tenant's messages in this lane sent."""
+        self._wake(due, partial(self._serve, due))
+
+    def wake_reports(self) -> None:
+        """Have what vendors reported applied."""
+        house = self._house
+        self._wake(REPORTS, partial(apply_due_reports, house.database, house.open_work, house.keys, house.clock))
+
+    async def sweep(self) -> None:
+        """Wake whatever is due, and ask about what is in doubt."""
+        house = self._house
+        async with house.database.watching() as watch:
+            dues = await read_due(watch, house.clock())
+            doubtful = await read_in_doubt(watch, house.clock())
+        for due in dues:
+            self.wake(due)
+        for tenant in doubtful:
+            self._wake(tenant, partial(reconcile, house.courier, tenant))
+        self.wake_reports()
+
+    def _wake(self, what: object, do: Callable[[], Awaitable[object]]) -> None:
+        if what in self._awake:
+            self._awake[what] = True
+            return
+        self._awake[what] = False
+        task = asyncio.create_task(self._do(what, do))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _do(self, what: object, do: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await do()
+            while self._awake[what] and not self._stopping:
+                self._awake[what] = False
+                await do()
+        except HubError as error:
+            log.warning("could not send", error=type(error).__name__)
+        except Exception:
+            log.exception("could not send")
+        finally:
+            del self._awake[what]
+
+    async def _serve(self, due: Due) -> None:
+        looked_at = AT_ONCE
+        while looked_at == AT_ONCE and not self._stopping:
+            turn_ends = time.monotonic() + TURN_S
+            async with self._room[due.lane]:
+                while looked_at == AT_ONCE and not self._stopping and time.monotonic() < turn_ends:
+                    looked_at = await deliver_due(self._house.courier, due.tenant, due.lane)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except HubError as error:
+                log.warning("could not sweep", error=type(error).__name__)
+            except Exception:
+                log.exception("could not sweep")
+            await asyncio.sleep(SWEEP_EVERY_S)
