@@ -43,7 +43,7 @@ from tests.messages.rows import make_message
 
 CODE = "visit"
 PATIENT = Variable("patient", "text", "personal", "Sara")
-DAY = Variable("due_on", "date", "public", "2026-11-22")
+DAY = Variable("due_on", "date", "personal", "2026-11-22")
 CLINIC = Variable("clinic", "text", "public", "Noor Clinic")
 DOCTOR = Variable("doctor", "text", "personal", "Dr. Omar")
 FILE = File("results.pdf", "application/pdf", b"%PDF-1.7")

@@ -192,7 +192,9 @@ async def test_a_published_version_cannot_be_rewritten_even_by_mistake(house: Ho
 async def test_what_was_published_never_becomes_a_draft_again(house: House, clinic: Clinic, so_far: str) -> None:
     template = await begin(house, clinic)
     await change(house, clinic, template, "Dear")
-    back = "UPDATE template_versions SET state = 'draft', published_at = NULL WHERE template_id = :id AND state = :state"
+    back = (
+        "UPDATE template_versions SET state = 'draft', published_at = NULL WHERE template_id = :id AND state = :state"
+    )
     with pytest.raises(DBAPIError, match="never rewritten"):
         async with house.open_work(clinic.id, SYSTEM) as work:
             await work.session.execute(text(back), {"id": template, "state": so_far})

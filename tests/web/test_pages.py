@@ -194,7 +194,7 @@ def patients_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     none: dict[str, Any] = {"items": [], "q": "", "is_first": True, "more": None, "may_write": True}
     none |= {"form": form, "errors": {}, "languages": ["en", "ar"]}
     some = none | {"items": [row, row | {"contacts": {}, "external_id": None}], "more": "/console/patients?after=1"}
-    chosen = {"name": "marketing", "word": "Marketing", "allowed": True, "chosen": {"at": NOW, "source": "Desk"}}
+    chosen = {"name": "marketing", "word": "التسويق", "allowed": True, "chosen": {"at": NOW, "source": "الاستقبال"}}
     choices = [chosen, chosen | {"name": "sms", "chosen": None, "allowed": False}]
     file: dict[str, Any] = {
         "id": "p1",
@@ -267,7 +267,7 @@ def templates_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     found = {"id": "t1", "active": True, "published": 3, "draft": True}
     row = {"code": "greeting", "name": "قالب", "channels": {"sms": found, "email": found | {"active": False}}}
     some = {"topics": [("reminders", [row])], "q": "", "more": "/console/templates?after=x", "may_manage": True}
-    none = {"topics": [], "q": "", "more": None, "may_manage": True}
+    none: dict[str, Any] = {"topics": [], "q": "", "more": None, "may_manage": True}
     variable = {"name": "patient", "type": "text", "privacy": "personal", "example": "سارة"}
     shown = {
         "lang": "en",
@@ -353,8 +353,12 @@ def templates_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     preview = {"channel": "sms", "shown": [shown, arabic], "problems": []}
     problems = [{"id": "body-ar", "where": "النص", "text": "لا"}]
     return {
-        "templates.html": [(here, {"list": some}), (here, {"list": none}), (here, {"list": none | {"q": "x"}})]
-        + [(reader, {"list": some | {"may_manage": False}})],
+        "templates.html": [
+            (here, {"list": some}),
+            (here, {"list": none}),
+            (here, {"list": none | {"q": "x"}}),
+            (reader, {"list": some | {"may_manage": False}}),
+        ],
         "template.html": [(here, one), (here, first)],
         "template_edit.html": [
             (here, {"editor": editor, "preview": preview}),

@@ -1,0 +1,330 @@
+"""Lanes: woken by a job or by the sweep, once at a time, none behind another, and what is under way finishes."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from hub.channels.registry import Registry
+from hub.channels.vendor import Channel, Outgoing, Report, ReportKind
+from hub.local.valkey import Valkey
+from hub.messages.compose import Sending, send_message
+from hub.messages.deliver import Due
+from hub.messages.receipts import store_reports
+from hub.messages.states import State
+from hub.messages.tables import Attempt, Message
+from hub.people.choices import Topic
+from hub.people.tables import Patient
+from hub.scheduler import lanes as lanes_room
+from hub.scheduler import worker
+from hub.scheduler.lanes import Lanes
+from hub.settings import Settings
+from hub.wiring import House, build
+from hub.work import SYSTEM
+from tests.conftest import MovableClock
+from tests.factories import Clinic, add_patient, open_clinic
+from tests.messages.post import NOON
+from tests.messages.vendors import BUSY, SILENT, Scripted
+from tests.servers import fresh_database, own_valkey
+
+# A machine that has much else to do.
+WITHIN_S = 20.0
+
+
+@dataclass
+class Office:
+    """A house with a database of its own, a clinic in it, and a vendor that answers as it is told."""
+
+    house: House
+    clinic: Clinic
+    patient: Patient
+    vendor: Scripted
+    clock: MovableClock
+
+    async def queue(self, lane: str = "normal", words: str = "Hello", **changes: Any) -> uuid.UUID:
+        sending = Sending(self.patient.id, topic=Topic.REMINDERS, text=words, channels=(Channel.SMS,), lane=lane)
+        async with self.house.open_work(self.clinic.id, SYSTEM) as work:
+            return (await send_message(work, replace(sending, **changes))).id
+
+    async def state(self, message: uuid.UUID) -> str:
+        async with self.house.database.of_tenant(self.clinic.id) as session:
+            return (await session.execute(select(Message.state).where(Message.id == message))).scalar_one()
+
+    async def becomes(self, message: uuid.UUID, state: State) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while await self.state(message) != state:
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[asyncio.Task[None]]:
+        """A whole worker."""
+        task = asyncio.create_task(worker.work_forever(self.house))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@dataclass
+class Gate:
+    """A vendor's door: requests whose words it knows wait until it is opened."""
+
+    words: str
+    begun: asyncio.Event
+    opened: asyncio.Event
+
+    async def __call__(self, outgoing: Outgoing) -> None:
+        if outgoing.text == self.words:
+            self.begun.set()
+            await self.opened.wait()
+
+
+def gate(words: str = "slow") -> Gate:
+    return Gate(words, asyncio.Event(), asyncio.Event())
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """One to kill."""
+    with own_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def office(settings: Settings, clock: MovableClock, valkey: Valkey) -> AsyncIterator[Office]:
+    """A clinic at noon."""
+    clock.stop(NOON)
+    async with fresh_database() as url:
+        own = settings.model_copy(update={"database_url": SecretStr(url), "redis_url": SecretStr(valkey.url())})
+        async with build(own, "test lanes", clock) as built:
+            vendor = Scripted()
+            courier = replace(built.courier, vendors=Registry({channel: [vendor] for channel in Channel}))
+            house = replace(built, courier=courier, vendors=courier.vendors)
+            clinic = await open_clinic(house)
+            yield Office(house, clinic, await add_patient(house, clinic), vendor, clock)
+
+
+@pytest.fixture
+def no_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is found: what is sent was asked for."""
+
+    async def nothing(*_values: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(lanes_room, "read_due", nothing)
+    monkeypatch.setattr(lanes_room, "read_in_doubt", nothing)
+
+
+@pytest.fixture
+def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that nobody has to wait for."""
+    monkeypatch.setattr(lanes_room, "SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(worker, "PAUSE_S", 0.1)
+
+
+def count_serving(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], Any]) -> list[int]:
+    """Have `do` stand in for one look at a lane; returns the list of what was looked at so far."""
+    looks: list[int] = []
+
+    async def look(*_values: Any) -> int:
+        looks.append(len(looks) + 1)
+        return int(await do(looks[-1]) or 0)
+
+    monkeypatch.setattr(lanes_room, "deliver_due", look)
+    return looks
+
+
+@pytest.mark.parametrize("lane", ["critical", "normal", "bulk"])
+async def test_a_job_in_redis_wakes_its_lane(office: Office, no_sweeps: None, lane: str) -> None:
+    async with office.working():
+        message = await office.queue(lane)
+        await office.becomes(message, State.SENT)
+    assert len(office.vendor.sent) == 1
+
+
+async def test_without_redis_the_sweep_finds_what_is_due(office: Office, valkey: Valkey, quick_sweeps: None) -> None:
+    await asyncio.to_thread(valkey.stop)
+    async with office.working():
+        message = await office.queue()
+        await office.becomes(message, State.SENT)
+
+
+async def test_what_becomes_due_later_is_found(office: Office, quick_sweeps: None) -> None:
+    office.vendor.answers.append(BUSY)
+    first = await office.queue()
+    planned = await office.queue(at=NOON + timedelta(seconds=50))
+    async with Lanes(office.house).open():
+        async with asyncio.timeout(WITHIN_S):
+            while not office.vendor.sent:
+                await asyncio.sleep(0.02)
+        assert await office.state(planned) == State.QUEUED
+        office.clock.move(timedelta(seconds=61))
+        await office.becomes(first, State.SENT)
+        await office.becomes(planned, State.SENT)
+
+
+async def test_what_is_in_doubt_is_asked_about(office: Office, quick_sweeps: None) -> None:
+    office.vendor.answers.append(SILENT)
+    message = await office.queue()
+    async with Lanes(office.house).open():
+        await office.becomes(message, State.UNKNOWN)
+        office.vendor.asked = BUSY
+        office.clock.move(timedelta(seconds=61))
+        await office.becomes(message, State.SENT)
+
+
+async def test_whoever_is_asked_while_serving_looks_once_more(
+    office: Office, no_sweeps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def look(_number: int) -> None:
+        begun.set()
+        await go_on.wait()
+
+    looks = count_serving(monkeypatch, look)
+    lanes, due = Lanes(office.house), Due(office.clinic.id, "normal")
+    async with lanes.open():
+        lanes.wake(due)
+        await begun.wait()
+        for _ in range(10):
+            lanes.wake(due)
+        go_on.set()
+        async with asyncio.timeout(WITHIN_S):
+            while len(looks) < 2:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert looks == [1, 2]
+        lanes.wake(due)
+        await asyncio.sleep(0.05)
+        assert looks == [1, 2, 3]
+
+
+async def test_a_fault_ends_one_turn_and_not_the_lane(
+    office: Office, no_sweeps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(number: int) -> None:
+        if number == 1:
+            raise ValueError("a fault")
+
+    looks = count_serving(monkeypatch, look)
+    lanes, due = Lanes(office.house), Due(office.clinic.id, "normal")
+    async with lanes.open():
+        lanes.wake(due)
+        await asyncio.sleep(0.05)
+        lanes.wake(due)
+        await asyncio.sleep(0.05)
+    assert looks == [1, 2]
+
+
+async def test_a_full_lane_gives_way_to_the_next_tenant_and_comes_back(
+    office: Office, no_sweeps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_room, "TURN_S", 0.001)
+    monkeypatch.setattr(lanes_room, "TENANTS_AT_ONCE", 1)
+    served: list[uuid.UUID] = []
+
+    async def look(_courier: object, tenant: uuid.UUID, _lane: str) -> int:
+        served.append(tenant)
+        await asyncio.sleep(0.005)
+        return lanes_room.AT_ONCE if served.count(tenant) < 3 else 0
+
+    monkeypatch.setattr(lanes_room, "deliver_due", look)
+    busy, other = uuid.uuid4(), uuid.uuid4()
+    lanes = Lanes(office.house)
+    async with lanes.open():
+        lanes.wake(Due(busy, "bulk"))
+        lanes.wake(Due(other, "bulk"))
+        async with asyncio.timeout(WITHIN_S):
+            while served.count(other) < 3:
+                await asyncio.sleep(0.01)
+    assert served == [busy, other] * 3
+
+
+async def test_a_slow_lane_does_not_hold_up_what_is_critical(office: Office) -> None:
+    office.vendor.before = door = gate()
+    slow = [await office.queue(lane, "slow") for lane in ("normal", "bulk")]
+    async with office.working():
+        await asyncio.wait_for(door.begun.wait(), WITHIN_S)
+        urgent = await office.queue("critical", "urgent")
+        await office.becomes(urgent, State.SENT)
+        assert {await office.state(each) for each in slow} == {State.SENDING}
+        door.opened.set()
+    assert {await office.state(each) for each in slow} == {State.SENT}
+
+
+async def test_the_quick_of_one_batch_do_not_wait_for_the_slow(office: Office) -> None:
+    office.vendor.before = door = gate()
+    slow, quick = await office.queue(words="slow"), await office.queue(words="quick")
+    async with Lanes(office.house).open():
+        await asyncio.wait_for(door.begun.wait(), WITHIN_S)
+        await office.becomes(quick, State.SENT)
+        assert await office.state(slow) == State.SENDING
+        door.opened.set()
+
+
+async def test_whoever_is_told_to_stop_finishes_what_is_under_way_and_begins_nothing(office: Office) -> None:
+    office.vendor.before = door = gate()
+    message = await office.queue(words="slow")
+    task = asyncio.create_task(worker.work_forever(office.house))
+    await asyncio.wait_for(door.begun.wait(), WITHIN_S)
+    task.cancel()
+    later = await office.queue(words="later")
+    await asyncio.sleep(0.2)
+    assert not task.done()
+    door.opened.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, WITHIN_S)
+    assert (await office.state(message), await office.state(later)) == (State.SENT, State.QUEUED)
+    assert [each.text for each in office.vendor.sent] == ["slow"]
+
+
+async def test_a_vendor_that_never_ends_does_not_keep_a_worker_from_stopping(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_room, "FINISH_WITHIN_S", 0.2)
+    office.vendor.before = door = gate()
+    message = await office.queue(words="slow")
+    async with asyncio.timeout(WITHIN_S):
+        async with Lanes(office.house).open():
+            await door.begun.wait()
+    assert await office.state(message) == State.SENDING, "its vendor is asked when the lease is over"
+
+
+async def test_what_vendors_report_is_applied(office: Office, quick_sweeps: None) -> None:
+    message = await office.queue()
+    async with office.working():
+        await office.becomes(message, State.SENT)
+        async with office.house.database.of_tenant(office.clinic.id) as session:
+            attempt = (await session.execute(select(Attempt).where(Attempt.message_id == message))).scalar_one()
+        key = uuid.uuid4().hex
+        report = Report(
+            vendor=attempt.vendor,
+            transport_id=key,
+            semantic_key=key,
+            kind=ReportKind.DELIVERED,
+            occurred_at=office.clock(),
+            channel=Channel.SMS,
+            vendor_id=attempt.vendor_id,
+        )
+        await store_reports(office.house.database, office.house.keys, [report], b"", office.clock())
+        await office.becomes(message, State.DELIVERED)
+
+
+async def test_two_workers_send_each_message_once(office: Office) -> None:
+    messages = [await office.queue(words=f"number {number}") for number in range(60)]
+    async with office.working(), office.working():
+        for each in messages:
+            await office.becomes(each, State.SENT)
+    assert sorted(each.text for each in office.vendor.sent) == sorted(f"number {number}" for number in range(60))
