@@ -119,14 +119,15 @@ async def _normalised(work: Work, kind: Kind, value: str) -> str:
 
 async def _add(work: Work, patient: uuid.UUID, kind: Kind, plain: str) -> ContactPoint:
     point_id = uuid.uuid4()
-    flagged = next((each for each in await find_by_address(work.session, work.keys, kind, plain) if each.flag), None)
+    lookups = _lookups(work.keys, kind, plain)
+    flagged = await _flagged(work.session, kind, lookups)
     point = ContactPoint(
         id=point_id,
         tenant_id=work.tenant,
         patient_id=patient,
         kind=kind,
         sealed=work.keys.seal(plain.encode(), _place(point_id)),
-        lookup=_lookups(work.keys, kind, plain)[0],
+        lookup=lookups[0],
         flag=flagged.flag if flagged else None,
         flagged_at=flagged.flagged_at if flagged else None,
         flag_event_id=flagged.flag_event_id if flagged else None,
@@ -136,6 +137,14 @@ async def _add(work: Work, patient: uuid.UUID, kind: Kind, plain: str) -> Contac
     work.session.add(point)
     await work.session.flush()
     return point
+
+
+async def _flagged(session: AsyncSession, kind: Kind, lookups: list[bytes]) -> ContactPoint | None:
+    """Whoever has, or once had, this number or address with a flag: removing one does not mend it."""
+    query = select(ContactPoint).where(
+        ContactPoint.kind == kind, ContactPoint.lookup.in_(lookups), ContactPoint.flag.is_not(None)
+    )
+    return (await session.execute(query.order_by(ContactPoint.flagged_at.desc()).limit(1))).scalar_one_or_none()
 
 
 def open_contact(keys: Keys, point: ContactPoint) -> str:
@@ -189,8 +198,8 @@ async def clear_flag(work: Work, point_id: uuid.UUID) -> None:
 
     Raises NotFound. Clearing what is not flagged changes nothing.
     """
-    same = await _same_address(work, point_id)
-    if not same:
+    same = await _same_address(work, point_id, also_removed=True)
+    if not any(point.id == point_id and point.removed_at is None for point in same):
         raise NotFound("There is no such number or address; the patient may have another one by now.")
     flagged = [(point, point.flag) for point in same if point.flag is not None]
     for point, _ in flagged:
@@ -221,13 +230,14 @@ async def delivered_to(work: Work, point_id: uuid.UUID) -> None:
     await work.session.execute(forget.values(soft_failures=0, soft_since=None))
 
 
-async def _same_address(work: Work, point_id: uuid.UUID) -> list[ContactPoint]:
+async def _same_address(work: Work, point_id: uuid.UUID, *, also_removed: bool = False) -> list[ContactPoint]:
     """This contact point and those of others with the same number or address, locked; none when it was removed."""
-    points = select(ContactPoint).where(ContactPoint.removed_at.is_(None))
-    point = (await work.session.execute(points.where(ContactPoint.id == point_id))).scalar_one_or_none()
+    in_use = select(ContactPoint).where(ContactPoint.removed_at.is_(None))
+    point = (await work.session.execute(in_use.where(ContactPoint.id == point_id))).scalar_one_or_none()
     if point is None:
         return []
     lookups = _lookups(work.keys, point.kind, open_contact(work.keys, point))
+    points = select(ContactPoint) if also_removed else in_use
     same = points.where(ContactPoint.kind == point.kind, ContactPoint.lookup.in_(lookups)).order_by(ContactPoint.id)
     locked = same.with_for_update(key_share=True).execution_options(populate_existing=True)
     return list((await work.session.execute(locked)).scalars())

@@ -146,7 +146,7 @@ class ContactPoint(OfTenant, Base):
             unique=True,
             postgresql_where=text("removed_at IS NULL"),
         ),
-        Index("contact_points_by_lookup", "tenant_id", "lookup", postgresql_where=text("removed_at IS NULL")),
+        Index("contact_points_by_lookup", "tenant_id", "lookup"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())

@@ -100,8 +100,9 @@ class Lanes:
     async def _serve(self, due: Due) -> None:
         looked_at = AT_ONCE
         while looked_at == AT_ONCE and not self._stopping:
-            turn_ends = time.monotonic() + TURN_S
             async with self._room[due.lane]:
+                # From here: whoever waited long for room has a whole turn all the same.
+                turn_ends = time.monotonic() + TURN_S
                 while looked_at == AT_ONCE and not self._stopping and time.monotonic() < turn_ends:
                     looked_at = await deliver_due(self._house.courier, due.tenant, due.lane)
 

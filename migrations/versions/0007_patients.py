@@ -36,7 +36,7 @@ def upgrade() -> None:
     op.execute("""
         CREATE UNIQUE INDEX contact_points_of_patient ON contact_points (tenant_id, patient_id, kind)
             WHERE removed_at IS NULL""")
-    op.execute("CREATE INDEX contact_points_by_lookup ON contact_points (tenant_id, lookup) WHERE removed_at IS NULL")
+    op.execute("CREATE INDEX contact_points_by_lookup ON contact_points (tenant_id, lookup)")
     guard("contact_points", "SELECT, INSERT, UPDATE")
     op.execute("""
         CREATE TABLE patient_choices (

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text, update
 from hub.channels.vendor import Channel, Fate, Outcome
 from hub.errors import Conflict, Unavailable
 from hub.messages import deliver, parcels
+from hub.messages.claim import claim
 from hub.messages.compose import Sending, send_from_template, send_test
 from hub.messages.hurry import send_now
 from hub.messages.settle import settle
@@ -173,7 +174,6 @@ async def test_whoever_slept_through_its_lease_by_the_clock_on_the_wall_sends_no
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = await post.queue()
-    claim = deliver.claim
 
     async def claim_and_sleep(*values: Any) -> Any:
         found = await claim(*values)

@@ -261,8 +261,8 @@ async def test_workers_are_asked_at_once_only_for_what_is_due(house: House, clin
 async def test_by_hand_one_tries_again_what_is_over_or_held_and_nothing_else(
     house: House, clinic: Clinic, patient: Patient, state: State
 ) -> None:
-    leased = {"lease_until": house.clock()} if state is State.SENDING else {}
-    row = {"channel": "email", "tries": 3, "attempt": 5, "reason": "because"} | leased
+    leased: dict[str, Any] = {"lease_until": house.clock()} if state is State.SENDING else {}
+    row: dict[str, Any] = {"channel": "email", "tries": 3, "attempt": 5, "reason": "because"} | leased
     message = await make_message(house, clinic, patient, state=state, **row)
     if state not in RETRYABLE:
         with pytest.raises(Conflict):
@@ -278,7 +278,7 @@ async def test_by_hand_one_tries_again_what_is_over_or_held_and_nothing_else(
 async def test_one_cancels_what_has_not_left_for_sure(
     house: House, clinic: Clinic, patient: Patient, state: State
 ) -> None:
-    leased = {"lease_until": house.clock()} if state is State.SENDING else {}
+    leased: dict[str, Any] = {"lease_until": house.clock()} if state is State.SENDING else {}
     message = await make_message(house, clinic, patient, state=state, **leased)
     if state not in CANCELLABLE:
         with pytest.raises(Conflict):
@@ -293,7 +293,7 @@ async def test_one_cancels_what_has_not_left_for_sure(
 async def test_what_is_known_from_elsewhere_is_recorded_and_sends_nothing(
     house: House, clinic: Clinic, patient: Patient, before: State
 ) -> None:
-    leased = {"lease_until": house.clock()} if before is State.SENDING else {}
+    leased: dict[str, Any] = {"lease_until": house.clock()} if before is State.SENDING else {}
     for after in State:
         message = await make_message(house, clinic, patient, state=before, **leased)
         allowed = before is not State.SENDING and after in ALLOWED[before] - {State.QUEUED, State.SENDING}

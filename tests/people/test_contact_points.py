@@ -347,3 +347,19 @@ async def test_twenty_reports_at_once_are_one_flag(house: House, clinic: Clinic)
             return await flag_contact(work, point.id, "bounce", uuid.uuid4())
 
     assert sum(await asyncio.gather(*(report() for _ in range(20)))) == 1
+
+
+async def test_a_dead_address_stays_flagged_when_it_is_taken_away_and_given_again(house: House, clinic: Clinic) -> None:
+    patient = await add_patient(house, clinic, email=EMAIL)
+    point = await point_of(house, clinic, patient)
+    async with work_of(house, clinic) as work:
+        await flag_contact(work, point.id, "bounce", None)
+        await set_contact(work, patient.id, "email", None)
+        await set_contact(work, patient.id, "email", EMAIL)
+    again = await point_of(house, clinic, patient)
+    assert (again.flag, again.id != point.id) == ("bounce", True)
+    async with work_of(house, clinic) as work:
+        await clear_flag(work, again.id)
+        await set_contact(work, patient.id, "email", None)
+        await set_contact(work, patient.id, "email", EMAIL)
+    assert (await point_of(house, clinic, patient)).flag is None

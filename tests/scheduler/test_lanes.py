@@ -18,7 +18,7 @@ from hub.channels.registry import Registry
 from hub.channels.vendor import Channel, Outgoing, Report, ReportKind
 from hub.local.valkey import Valkey
 from hub.messages.compose import Sending, send_message
-from hub.messages.deliver import Due
+from hub.messages.deliver import AT_ONCE, Due
 from hub.messages.receipts import store_reports
 from hub.messages.states import State
 from hub.messages.tables import Attempt, Message
@@ -238,7 +238,7 @@ async def test_a_full_lane_gives_way_to_the_next_tenant_and_comes_back(
     async def look(_courier: object, tenant: uuid.UUID, _lane: str) -> int:
         served.append(tenant)
         await asyncio.sleep(0.005)
-        return lanes_room.AT_ONCE if served.count(tenant) < 3 else 0
+        return AT_ONCE if served.count(tenant) < 3 else 0
 
     monkeypatch.setattr(lanes_room, "deliver_due", look)
     busy, other = uuid.uuid4(), uuid.uuid4()
