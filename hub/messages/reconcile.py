@@ -219,7 +219,8 @@ async def _send_again(work: Work, message: Message, attempt: Attempt) -> None:
     after = after_answer(Outcome(Fate.PASSING), channels, channel, max(1, tries), work.now)
     is_next = after.channel is not channel
     message.channel, message.tries, message.due_at = after.channel, 0 if is_next else max(0, tries), work.now
-    await _settle(work, message, attempt, after.state, AttemptState.NEVER_SENT, "vendor_never_had_it")
+    reason = "vendor_never_had_it" if after.state is State.QUEUED else "gave_up"
+    await _settle(work, message, attempt, after.state, AttemptState.NEVER_SENT, reason)
     if after.state is State.QUEUED:
         work.later(Job(DELIVER, message.lane, (str(work.tenant),)))
 

@@ -64,7 +64,7 @@ async def test_over_the_last_channel_it_ends_as_failed(post: Post) -> None:
         await ask(post)
     assert len(post.vendor.sent) == 4
     found = await post.read(message)
-    assert (found.state, found.reason) == (State.FAILED, "vendor_never_had_it")
+    assert (found.state, found.reason) == (State.FAILED, "gave_up")
 
 
 async def test_workers_that_die_cost_a_message_no_try(post: Post) -> None:
