@@ -105,10 +105,11 @@ def work_opener(
         async with database.of_tenant(tenant) as session:
             work = Work(session, tenant, actor, clock(), keys)
             yield work
-        if work.jobs:
-            await enqueue(work.jobs)
         if work.pushes:
             committed = clock().timestamp()
             await announce([replace(push, at=committed) if isinstance(push, Rang) else push for push in work.pushes])
+        # After the bells: a Redis that hangs may hold this up for a second.
+        if work.jobs:
+            await enqueue(work.jobs)
 
     return open_work

@@ -78,13 +78,20 @@ async def read_due(watch: AsyncConnection, now: datetime) -> list[Due]:
     return [Due(row.tenant, row.lane) for row in rows]
 
 
-async def deliver_due(courier: Courier, tenant: uuid.UUID, lane: str, limit: int = AT_ONCE) -> int:
-    """Send what is due in a lane, up to `limit`; returns how many were dealt with: fewer, when that is all for now."""
+async def take(courier: Courier, tenant: uuid.UUID, lane: str, limit: int = AT_ONCE) -> tuple[list[Parcel], int]:
+    """Claim what is due in a lane, up to `limit`: what is to be sent, and how many were dealt with.
+
+    Fewer than `limit`, when that is all for now.
+    """
     allow = partial(_delays, courier, tenant)
     async with courier.open_work(tenant, SYSTEM) as work:
-        parcels, dealt_with = await claim(work, lane, courier.vendors, courier.public_url, limit, allow)
-    if parcels:
-        await _send(courier, tenant, parcels)
+        return await claim(work, lane, courier.vendors, courier.public_url, limit, allow)
+
+
+async def deliver_due(courier: Courier, tenant: uuid.UUID, lane: str, limit: int = AT_ONCE) -> int:
+    """Send what is due in a lane, up to `limit`; returns how many were dealt with."""
+    parcels, dealt_with = await take(courier, tenant, lane, limit)
+    await send(courier, tenant, parcels)
     return dealt_with
 
 
@@ -100,7 +107,8 @@ async def _delays(courier: Courier, tenant: uuid.UUID, parcels: Sequence[Parcel]
     return delays
 
 
-async def _send(courier: Courier, tenant: uuid.UUID, parcels: list[Parcel]) -> None:
+async def send(courier: Courier, tenant: uuid.UUID, parcels: Sequence[Parcel]) -> None:
+    """Make the requests that were claimed, and write down their answers as they come."""
     requests = {asyncio.create_task(_request(courier, parcel)): parcel for parcel in parcels}
     pending, answered = set(requests), list[Answered]()
     gives_up = time.monotonic() + WRITTEN_WITHIN_S

@@ -17,8 +17,6 @@ from hub.messages.tables import Attempt, Message
 from hub.work import Job, Work
 
 PAUSES = (timedelta(seconds=60), timedelta(seconds=120), timedelta(seconds=240))
-# An account that takes nothing is tried again after so long.
-OPERATOR_PAUSE = timedelta(minutes=5)
 # The vendor may still be working on a request that we gave up waiting for.
 ASK_AFTER = timedelta(seconds=60)
 
@@ -43,9 +41,9 @@ def after_answer(outcome: Outcome, channels: Sequence[Channel], channel: Channel
         case Fate.UNKNOWN:
             return Next(State.UNKNOWN, AttemptState.UNKNOWN, now + ASK_AFTER, channel, tries, "no_answer")
         case Fate.OPERATOR:
-            # It says nothing of this message: it keeps its tries.
-            due = now + OPERATOR_PAUSE
-            return Next(State.QUEUED, AttemptState.REFUSED, due, channel, tries - 1, "vendor_account")
+            # It says nothing of this message, which keeps its tries; when the account is spared until, and whether
+            # another vendor stands in, is seen when it is claimed again.
+            return Next(State.QUEUED, AttemptState.REFUSED, now, channel, tries - 1, "vendor_account")
         case Fate.PASSING if tries <= len(PAUSES):
             pause = max(PAUSES[tries - 1], timedelta(seconds=outcome.retry_after_s or 0))
             return Next(State.QUEUED, AttemptState.REFUSED, now + pause, channel, tries, "try_again")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 from hub.errors import HubError
 from hub.logs import get_logger
-from hub.messages.deliver import AT_ONCE, Due, deliver_due, read_due
+from hub.messages.deliver import AT_ONCE, Due, read_due, send, take
+from hub.messages.parcels import Parcel
 from hub.messages.receipts import apply_due_reports
 from hub.messages.reconcile import read_in_doubt, reconcile
 from hub.wiring import House
@@ -18,10 +20,10 @@ from hub.wiring import House
 log = get_logger(__name__)
 
 SWEEP_EVERY_S = 2.0
-# One tenant gives way to another of the same lane after so long.
-TURN_S = 20.0
-# So many tenants of one lane are served side by side.
+# So many tenants of one lane claim side by side, and so many batches of each are under way: a vendor that hangs holds
+# up what it was given, and not what comes after.
 TENANTS_AT_ONCE = 4
+BATCHES_AT_ONCE = 4
 FINISH_WITHIN_S = 20.0
 REPORTS = "reports"
 
@@ -35,6 +37,7 @@ class Lanes:
     def __init__(self, house: House) -> None:
         self._house = house
         self._room = {lane: asyncio.Semaphore(TENANTS_AT_ONCE) for lane in ("critical", "normal", "bulk")}
+        self._places: dict[Due, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
         self._awake: dict[object, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -47,12 +50,22 @@ class Lanes:
             yield
         finally:
             sweeping.cancel()
-            self._stopping = True
-            if self._tasks:
-                _, late = await asyncio.wait(self._tasks, timeout=FINISH_WITHIN_S)
-                for task in late:
-                    task.cancel()
-            await asyncio.gather(sweeping, *self._tasks, return_exceptions=True)
+            self.stop()
+            await self._finish()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Begin nothing any more."""
+        self._stopping = True
+
+    async def _finish(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN_S):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def wake(self, due: Due) -> None:
         """Have this tenant's messages in this lane sent."""
@@ -76,11 +89,16 @@ class Lanes:
         self.wake_reports()
 
     def _wake(self, what: object, do: Callable[[], Awaitable[object]]) -> None:
+        if self._stopping:
+            return
         if what in self._awake:
             self._awake[what] = True
             return
         self._awake[what] = False
-        task = asyncio.create_task(self._do(what, do))
+        self._keep(self._do(what, do))
+
+    def _keep(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -98,13 +116,25 @@ class Lanes:
             del self._awake[what]
 
     async def _serve(self, due: Due) -> None:
-        looked_at = AT_ONCE
-        while looked_at == AT_ONCE and not self._stopping:
-            async with self._room[due.lane]:
-                # From here: whoever waited long for room has a whole turn all the same.
-                turn_ends = time.monotonic() + TURN_S
-                while looked_at == AT_ONCE and not self._stopping and time.monotonic() < turn_ends:
-                    looked_at = await deliver_due(self._house.courier, due.tenant, due.lane)
+        places, dealt_with = self._places[due], AT_ONCE
+        while dealt_with == AT_ONCE and not self._stopping:
+            await places.acquire()
+            try:
+                # First come, first served: the tenants of a lane take turns by the batch.
+                async with self._room[due.lane]:
+                    parcels, dealt_with = await take(self._house.courier, due.tenant, due.lane)
+            except BaseException:
+                places.release()
+                raise
+            self._keep(self._send(due, parcels, places))
+
+    async def _send(self, due: Due, parcels: Sequence[Parcel], places: asyncio.Semaphore) -> None:
+        try:
+            await send(self._house.courier, due.tenant, parcels)
+        except Exception:
+            log.exception("could not send")
+        finally:
+            places.release()
 
     async def _sweep_forever(self) -> None:
         while True:

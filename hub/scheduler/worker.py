@@ -59,6 +59,10 @@ async def _with_redis(house: House, lanes: Lanes) -> None:
     try:
         # The first that fails ends the others: all are built anew.
         await asyncio.gather(*running)
+    except asyncio.CancelledError:
+        # Before anything is waited for: what is asked for from now on is another worker's.
+        lanes.stop()
+        raise
     finally:
         for task in running:
             task.cancel()

@@ -19,6 +19,7 @@ from hub.channels.vendor import Channel, Outgoing, Report, ReportKind
 from hub.local.valkey import Valkey
 from hub.messages.compose import Sending, send_message
 from hub.messages.deliver import AT_ONCE, Due
+from hub.messages.parcels import Parcel
 from hub.messages.receipts import store_reports
 from hub.messages.states import State
 from hub.messages.tables import Attempt, Message
@@ -137,11 +138,11 @@ def count_serving(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], Any]) -> 
     """Have `do` stand in for one look at a lane; returns the list of what was looked at so far."""
     looks: list[int] = []
 
-    async def look(*_values: Any) -> int:
+    async def look(*_values: Any) -> tuple[list[Parcel], int]:
         looks.append(len(looks) + 1)
-        return int(await do(looks[-1]) or 0)
+        return [], int(await do(looks[-1]) or 0)
 
-    monkeypatch.setattr(lanes_room, "deliver_due", look)
+    monkeypatch.setattr(lanes_room, "take", look)
     return looks
 
 
@@ -231,16 +232,15 @@ async def test_a_fault_ends_one_turn_and_not_the_lane(
 async def test_a_full_lane_gives_way_to_the_next_tenant_and_comes_back(
     office: Office, no_sweeps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes_room, "TURN_S", 0.001)
     monkeypatch.setattr(lanes_room, "TENANTS_AT_ONCE", 1)
     served: list[uuid.UUID] = []
 
-    async def look(_courier: object, tenant: uuid.UUID, _lane: str) -> int:
+    async def look(_courier: object, tenant: uuid.UUID, _lane: str) -> tuple[list[Parcel], int]:
         served.append(tenant)
         await asyncio.sleep(0.005)
-        return AT_ONCE if served.count(tenant) < 3 else 0
+        return [], AT_ONCE if served.count(tenant) < 3 else 0
 
-    monkeypatch.setattr(lanes_room, "deliver_due", look)
+    monkeypatch.setattr(lanes_room, "take", look)
     busy, other = uuid.uuid4(), uuid.uuid4()
     lanes = Lanes(office.house)
     async with lanes.open():
@@ -262,6 +262,17 @@ async def test_a_slow_lane_does_not_hold_up_what_is_critical(office: Office) -> 
         assert {await office.state(each) for each in slow} == {State.SENDING}
         door.opened.set()
     assert {await office.state(each) for each in slow} == {State.SENT}
+
+
+async def test_a_batch_that_hangs_does_not_hold_up_what_its_own_tenant_queues_after_it(office: Office) -> None:
+    office.vendor.before = door = gate()
+    slow = await office.queue("critical", "slow")
+    async with office.working():
+        await asyncio.wait_for(door.begun.wait(), WITHIN_S)
+        after = await office.queue("critical", "after")
+        await office.becomes(after, State.SENT)
+        assert await office.state(slow) == State.SENDING
+        door.opened.set()
 
 
 async def test_the_quick_of_one_batch_do_not_wait_for_the_slow(office: Office) -> None:
