@@ -22,12 +22,12 @@ from hub.messages.claim import LEASE
 from hub.messages.states import State
 
 # Long enough that most kills find requests under way; now and then the vendor takes one, and cuts the line.
-SLOW = {"delay_s": 0.03}
+SLOW = {"delay_s": 0.5}
 TAKEN_AND_CUT = {"takes": True, "cut_before": True}
 NEVER_TAKEN = {"cut_before": True}
 CHANCES = [(0.01, TAKEN_AND_CUT), (0.01, NEVER_TAKEN), (0.98, SLOW)]
 PATIENTS = 200
-KILLED_EVERY_S = (2.0, 5.0)
+KILLED_EVERY_S = (0.8, 2.5)
 PATIENCE_S = 900.0
 # More than a doubt waits before the vendor is asked once more.
 LATER = timedelta(minutes=5)
