@@ -1,4 +1,7 @@
-"""Which vendors this installation uses: those of each channel, in the order in which they stand in for each other."""
+"""Which vendors this installation uses: those of each channel, in the order in which they stand in for each other.
+
+Only these are loaded: what talks to Amazon alone takes half a second of every process's start.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from hub.channels.sandbox import Sandbox
-from hub.channels.ses import Ses
-from hub.channels.smtp import Smtp
-from hub.channels.twilio import Account, Twilio
-from hub.channels.unifonic import SmsAccount, Unifonic, WhatsAppAccount
 from hub.channels.vendor import Channel, Vendor
 from hub.clock import Clock
 from hub.settings import Settings, is_loopback
@@ -61,6 +60,8 @@ def _sandbox(settings: Settings, clock: Clock, _channels: frozenset[Channel]) ->
 
 
 def _twilio(settings: Settings, clock: Clock, channels: frozenset[Channel]) -> Vendor:
+    from hub.channels.twilio import Account, Twilio
+
     sid, token = settings.twilio_account_sid, SecretStr(settings.twilio_tokens[0])
     key, secret = settings.twilio_api_key, settings.twilio_api_secret
     senders = {Channel.SMS: settings.twilio_sms_sender, Channel.WHATSAPP: settings.twilio_whatsapp_sender}
@@ -83,6 +84,8 @@ def _report_url(settings: Settings, vendor_url: str) -> str | None:
 
 
 def _unifonic(settings: Settings, clock: Clock, channels: frozenset[Channel]) -> Vendor:
+    from hub.channels.unifonic import SmsAccount, Unifonic, WhatsAppAccount
+
     app_sid, secret = settings.unifonic_app_sid, settings.unifonic_secret
     return Unifonic(
         SmsAccount(app_sid, settings.unifonic_sms_sender) if app_sid and Channel.SMS in channels else None,
@@ -95,6 +98,8 @@ def _unifonic(settings: Settings, clock: Clock, channels: frozenset[Channel]) ->
 
 
 def _ses(settings: Settings, _clock: Clock, _channels: frozenset[Channel]) -> Vendor:
+    from hub.channels.ses import Ses
+
     return Ses(
         region=settings.ses_region,
         access_key_id=settings.ses_access_key_id,
@@ -107,6 +112,8 @@ def _ses(settings: Settings, _clock: Clock, _channels: frozenset[Channel]) -> Ve
 
 
 def _smtp(settings: Settings, clock: Clock, _channels: frozenset[Channel]) -> Vendor:
+    from hub.channels.smtp import Smtp
+
     return Smtp(
         host=settings.smtp_host,
         port=settings.smtp_port,

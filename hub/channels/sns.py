@@ -12,13 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import SecretStr
 
-from hub.channels.amazon import Access, client
 from hub.channels.foreign import read_json
 from hub.channels.sns_certificates import CannotVerify, Certificates
 from hub.errors import Forbidden, Malformed, TooLarge
@@ -34,7 +32,6 @@ MOST_BYTES = 1024 * 1024
 # SNS tries for an hour at most; its clock and ours need not agree.
 OLDEST = timedelta(minutes=75)
 EARLIEST = timedelta(minutes=5)
-CONFIRM_WITHIN_S = 10.0
 
 NOTIFICATION, HANDSHAKE, FAREWELL = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 CONFIRMED = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -140,18 +137,13 @@ class SnsDoor:
             raise Forged("The topic is none of ours.")
         if not self._accepts:
             raise Forbidden("No new subscriptions are accepted now. Allow them, then ask SNS for a confirmation again.")
-        asked = {"TopicArn": handshake.topic, "Token": handshake.token, "AuthenticateOnUnsubscribe": "true"}
-        try:
-            async with client("sns", self._access_to(handshake.topic), CONFIRM_WITHIN_S, CONFIRM_WITHIN_S) as sns:
-                await sns.confirm_subscription(**asked)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            log.error("sns: the subscription is not confirmed", code=code)
-            if code in ("InvalidParameter", "InvalidParameterException", "NotFound", "NotFoundException"):
-                raise Malformed("SNS does not know this token; ask it for a confirmation again.") from error
-            raise CannotVerify("SNS refused the confirmation.") from error
-        except Exception as error:  # the client's parser raises anything at an answer that it did not expect
-            raise CannotVerify("SNS does not answer.") from error
+        # What talks to Amazon takes long to load, and this happens once in the life of a topic.
+        from hub.channels.amazon import Access
+        from hub.channels.sns_subscriptions import confirm
+
+        region = handshake.topic.split(":")[3]
+        access = Access(region, self._access_key_id, self._secret_access_key, self._base_url)
+        await confirm(access, handshake.topic, handshake.token)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -176,9 +168,6 @@ class SnsDoor:
             key.verify(signature, signed.encode(), PKCS1v15(), SHA256())
         except (binascii.Error, ValueError, InvalidSignature) as error:
             raise Forged("The signature is not right.") from error
-
-    def _access_to(self, topic: str) -> Access:
-        return Access(topic.split(":")[3], self._access_key_id, self._secret_access_key, self._base_url)
 
 
 def _host(topic: str) -> str:

@@ -41,14 +41,14 @@ NEVER_SET = frozenset({State.QUEUED, State.SENDING})
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Something to be told to one patient.
+    """Something to be told to one patient; to none, when it is a test.
 
     Either a template's `code` and its `values`, or words of one's own: `text`, and `subject` for email. `channels` in
     order of trying; the patient's own order when they are left out. `at` is the earliest moment, `expires_at` the one
     from which on it is worth nothing. The same `reference` is sent once.
     """
 
-    patient: uuid.UUID
+    patient: uuid.UUID | None
     code: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     topic: Topic | None = None
@@ -115,9 +115,7 @@ async def send_test(
         raise NotFound("There is no such version of a template.")
     clinic = await read_clinic(work.session, work.tenant)
     render(wording, channel, language, values, clinic=clinic.name, zone=clinic.zone)
-    message = _message(work, Sending(uuid.UUID(int=0)), Topic(wording.topic), [channel], language)
-    message["patient_id"] = None
-    message["code"] = wording.code
+    message = _message(work, Sending(None, code=wording.code), Topic(wording.topic), [channel], language)
     content = {"to": to, "version": str(version), "values": dict(values)}
     await audit.record(work, "template.tested", "template_version", version, after={"channel": channel})
     return await _insert(work, message, content, ())
@@ -207,7 +205,7 @@ async def _locked(work: Work, message_id: uuid.UUID) -> Message:
     return message
 
 
-async def _patient(work: Work, patient_id: uuid.UUID) -> Patient:
+async def _patient(work: Work, patient_id: uuid.UUID | None) -> Patient:
     query = select(Patient).where(Patient.id == patient_id)
     patient = (await work.session.execute(query)).scalar_one_or_none()
     if patient is None:
