@@ -380,6 +380,11 @@ async def test_one_sound_and_one_toast_over_all_tabs(
     for number in range(3):
         await fake.notify(f"note {number}")
         await asyncio.sleep(1.6)
+
+    async def rang() -> bool:
+        return bool(sum(await tabs.each("tones")) >= 3 * 2)
+
+    await eventually(rang)
     toasts, tones = await tabs.each("toasts"), await tabs.each("tones")
     assert sorted(title for told in toasts for title in told) == ["note 0", "note 1", "note 2"]
     assert sum(tones) == 3 * 2
