@@ -78,7 +78,7 @@ async def build(settings: Settings, process: str, clock: Clock | None = None) ->
         await bus.publish(pushes)
 
     queue = Queue(settings.redis_url.get_secret_value())
-    open_work = work_opener(database, clock, keys, announce, queue.ask_for)
+    open_work = work_opener(database, clock, keys, settings.public_url, announce, queue.ask_for)
     front_door = FrontDoor(database, clock, keys, open_work)
     vendors = build_vendors(settings, clock)
     limits = Limits(settings.redis_url.get_secret_value())

@@ -27,9 +27,9 @@ OpenWork = Callable[[uuid.UUID, "Actor"], AbstractAsyncContextManager["Work"]]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: a member of staff, an integration by its key, or the hub itself."""
+    """Who does it: a member of staff, an integration by its key, a patient by their link, or the hub itself."""
 
-    kind: Literal["staff", "key", "system"]
+    kind: Literal["staff", "key", "patient", "system"]
     id: uuid.UUID | None = None
 
 
@@ -47,13 +47,17 @@ class Job:
 
 @dataclass(slots=True)
 class Work:
-    """One transaction of one tenant by one actor at one moment, and what to announce once it has happened."""
+    """One transaction of one tenant by one actor at one moment, and what to announce once it has happened.
+
+    `public_url` is where patients reach the hub: what their links begin with.
+    """
 
     session: AsyncSession
     tenant: uuid.UUID
     actor: Actor
     now: datetime
     keys: Keys
+    public_url: str
     pushes: list[Push] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
 
@@ -96,14 +100,19 @@ async def leave_to_sweeps(_jobs: list[Job]) -> None:
 
 
 def work_opener(
-    database: Database, clock: Clock, keys: Keys, announce: Announce, enqueue: Enqueue = leave_to_sweeps
+    database: Database,
+    clock: Clock,
+    keys: Keys,
+    public_url: str,
+    announce: Announce,
+    enqueue: Enqueue = leave_to_sweeps,
 ) -> OpenWork:
     """How this process opens a unit of work."""
 
     @asynccontextmanager
     async def open_work(tenant: uuid.UUID, actor: Actor) -> AsyncIterator[Work]:
         async with database.of_tenant(tenant) as session:
-            work = Work(session, tenant, actor, clock(), keys)
+            work = Work(session, tenant, actor, clock(), keys, public_url)
             yield work
         if work.pushes:
             committed = clock().timestamp()

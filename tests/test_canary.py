@@ -92,7 +92,7 @@ async def test_silence_is_noticed_at_the_second_miss_and_so_is_its_end(hub: Runn
     # It greets, but never looks at Postgres, which would find what was not announced.
     board = Switchboard(house.ledger, house.clock)
     greeting = asyncio.create_task(board.reception.run())
-    mute = work_opener(house.database, house.clock, house.keys, announce_nothing)
+    mute = work_opener(house.database, house.clock, house.keys, house.settings.public_url, announce_nothing)
     silent = Canary(replace(house, open_work=mute, switchboard=board), every=0.5)
     missed = METERS.canary_missed
     with structlog.testing.capture_logs() as logs:

@@ -31,6 +31,7 @@ from hub.appointments.lifecycle import Booking, arrive, book
 from hub.appointments.states import Clearance, Consent
 from hub.errors import FieldError, Invalid
 from hub.idempotency import once
+from hub.people.patients import Arriving
 from hub.people.roles import Permission
 
 LONGEST_VISIT_MINUTES = 24 * 60
@@ -119,9 +120,7 @@ async def create(request: Request) -> Response:
 
 def _booking(body: BookingBody) -> Booking:
     return Booking(
-        patient_name=body.patient.name,
-        patient_external_id=body.patient.external_id,
-        patient_language=body.patient.language,
+        patient=Arriving(body.patient.name, external_id=body.patient.external_id, language=body.patient.language),
         clinician_id=body.clinician_id,
         starts_at=body.starts_at,
         minutes=body.minutes,

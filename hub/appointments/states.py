@@ -11,7 +11,13 @@ class State(StrEnum):
     """Where a visit stands."""
 
     BOOKED = "booked"
+    CONFIRMED = "confirmed"  # the patient said yes to this time
+    RESCHEDULED = "rescheduled"  # it has a new time, which nobody has confirmed yet
     ARRIVED = "arrived"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
 
 
 class Clearance(StrEnum):
@@ -30,10 +36,19 @@ class Consent(StrEnum):
     EXPIRED = "expired"
 
 
+# Who was missed may still come late, or be given another time; who has left without being seen is cancelled.
 MOVES: dict[State, frozenset[State]] = {
-    State.BOOKED: frozenset({State.ARRIVED}),
-    State.ARRIVED: frozenset(),
+    State.BOOKED: frozenset({State.CONFIRMED, State.RESCHEDULED, State.ARRIVED, State.CANCELLED, State.NO_SHOW}),
+    State.CONFIRMED: frozenset({State.RESCHEDULED, State.ARRIVED, State.CANCELLED, State.NO_SHOW}),
+    State.RESCHEDULED: frozenset({State.CONFIRMED, State.RESCHEDULED, State.ARRIVED, State.CANCELLED, State.NO_SHOW}),
+    State.ARRIVED: frozenset({State.IN_PROGRESS, State.COMPLETED, State.CANCELLED}),
+    State.IN_PROGRESS: frozenset({State.COMPLETED}),
+    State.COMPLETED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.NO_SHOW: frozenset({State.ARRIVED, State.RESCHEDULED}),
 }
+# The patient is still to come: these are reminded, and may answer.
+AHEAD = frozenset({State.BOOKED, State.CONFIRMED, State.RESCHEDULED})
 
 
 def check_move(number: str, now: str, to: State) -> None:

@@ -15,4 +15,4 @@ def at(house: House, moment: datetime) -> OpenWork:
     async def to_nobody(_pushes: list[Push]) -> None:
         """What is past rings no bell."""
 
-    return work_opener(house.database, lambda: moment, house.keys, to_nobody)
+    return work_opener(house.database, lambda: moment, house.keys, house.settings.public_url, to_nobody)

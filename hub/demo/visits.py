@@ -13,6 +13,7 @@ from hub.appointments.states import Clearance, Consent
 from hub.demo.past import at
 from hub.demo.patients import PATIENTS
 from hub.demo.people import NOOR
+from hub.people.patients import Arriving
 from hub.people.roles import Role
 from hub.people.tables import Staff
 from hub.people.tenants import read_clinic
@@ -45,14 +46,13 @@ async def plan_today(house: House) -> None:
         if starts_at >= until:
             break
         booking = Booking(
-            patient_name=patient.name,
-            patient_language=patient.language,
-            patient_external_id=patient.external_id,
+            patient=Arriving(patient.name, language=patient.language, external_id=patient.external_id),
             clinician_id=clinicians[index % len(clinicians)],
             starts_at=starts_at,
             minutes=dice.choice((15, 20, 30)),
             clearance=dice.choice((Clearance.CLEARED, Clearance.CLEARED, Clearance.PENDING, Clearance.ISSUE)),
             consent=dice.choice((Consent.SIGNED, Consent.SIGNED, Consent.MISSING, Consent.EXPIRED)),
+            tell=False,
         )
         async with at(house, first - timedelta(days=3, minutes=-11 * index))(NOOR.id, SYSTEM) as work:
             booked = await book(work, booking)

@@ -32,12 +32,14 @@ class Message(OfTenant, Base):
 
     `sealed` holds what it says, or the values for its template's words. `attempt` counts requests to vendors and fences
     every write about one; `tries` counts those over the present channel. `due_at` is when it is next looked at.
-    Without a patient it is a test, and `sealed` holds where to.
+    A member of the staff may stand in the patient's place; with neither it is a test, and `sealed` holds where to.
+    `withdrawn_by` is the change of an appointment that made it untrue before it left.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "patient_id"], ["patients.tenant_id", "patients.id"]),
+        ForeignKeyConstraint(["tenant_id", "staff_id"], ["staff.tenant_id", "staff.id"]),
         UniqueConstraint("tenant_id", "id"),
         UniqueConstraint("tenant_id", "reference"),
         Index("messages_due", "lane", "tenant_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
@@ -57,6 +59,7 @@ class Message(OfTenant, Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     tenant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tenants.id"))
     patient_id: Mapped[uuid.UUID | None]
+    staff_id: Mapped[uuid.UUID | None]
     topic: Mapped[str] = mapped_column(Text)
     lane: Mapped[str] = mapped_column(Text)
     code: Mapped[str | None] = mapped_column(Text)
@@ -75,6 +78,7 @@ class Message(OfTenant, Base):
     reference: Mapped[str | None] = mapped_column(Text)
     related_type: Mapped[str | None] = mapped_column(Text)
     related_id: Mapped[uuid.UUID | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(BigInteger)
     department: Mapped[str | None] = mapped_column(Text)
     actor_kind: Mapped[str] = mapped_column(Text)
     actor_id: Mapped[uuid.UUID | None]

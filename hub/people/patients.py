@@ -17,7 +17,7 @@ from hub import audit
 from hub.channels.vendor import Channel
 from hub.crypto import Keys
 from hub.errors import Conflict, FieldError, Invalid, NotFound
-from hub.people.contact_points import find_by_address, lock_patient, normalise_phone, region_of
+from hub.people.contact_points import find_by_address, lock_patient, normalise_phone, region_of, set_contact
 from hub.people.tables import Patient
 from hub.people.tenants import LANGUAGES, Clinic
 from hub.work import Work
@@ -35,6 +35,40 @@ class Change:
     language: str | None = None
     zone: str | None = None
     channels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """Who a visit is for: somebody known by `id` or `external_id`, or a name to open a file under.
+
+    A number or address that is given is the one that counts from now on.
+    """
+
+    name: str = ""
+    id: uuid.UUID | None = None
+    external_id: str | None = None
+    language: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+async def find_or_open_file(work: Work, who: Arriving, clinic: Clinic) -> Patient:
+    """The file of whoever a visit is for. Raises NotFound for an id that is not here, Invalid for what cannot be."""
+    if who.id is not None:
+        patient = await read_patient(work.session, who.id)
+    else:
+        patient = await open_file(
+            work,
+            name=who.name,
+            language=who.language,
+            usual_language=clinic.languages[0],
+            external_id=who.external_id,
+        )
+    if who.phone is not None:
+        await set_contact(work, patient.id, "phone", who.phone)
+    if who.email is not None:
+        await set_contact(work, patient.id, "email", who.email)
+    return patient
 
 
 async def open_file(

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     APPOINTMENTS_READ = "appointments:read"
     APPOINTMENTS_READ_OWN = "appointments:read-own"
     APPOINTMENTS_WRITE = "appointments:write"
+    RULES_MANAGE = "rules:manage"
     STAFF_READ = "staff:read"
     STAFF_MANAGE = "staff:manage"
     KEYS_MANAGE = "keys:manage"
@@ -52,6 +53,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: _DESK
     | {
         Permission.NOTIFICATIONS_SEND,
+        Permission.RULES_MANAGE,
         Permission.STAFF_MANAGE,
         Permission.KEYS_MANAGE,
         Permission.TEMPLATES_MANAGE,

@@ -10,6 +10,7 @@ import pytest
 from hub.appointments.board import read_version, read_versions, read_visit, read_visits
 from hub.appointments.lifecycle import Booking, arrive, book
 from hub.errors import Conflict, NotFound
+from hub.people.patients import Arriving
 from hub.people.tenants import read_clinic
 from hub.wiring import House
 from hub.work import SYSTEM
@@ -95,7 +96,7 @@ async def test_a_day_on_the_board_is_the_clinics_own_also_when_clocks_change(
         for hour in range(-1, hours + 1):
             for minute in (0, 59):
                 at = midnight + timedelta(hours=hour, minutes=minute)
-                await book(work, Booking("Sara Doe", clinic.omar.id, at))
+                await book(work, Booking(Arriving("Sara Doe"), clinic.omar.id, at))
     async with house.database.of_tenant(clinic.id) as session:
         since, until = (await read_clinic(session, clinic.id)).bounds_of(day)
         visits = await read_visits(session, since, until)

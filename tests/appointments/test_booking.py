@@ -14,6 +14,7 @@ from hub.appointments.lifecycle import Booking, book
 from hub.appointments.tables import Appointment
 from hub.audit import AuditEntry
 from hub.errors import Conflict, Invalid
+from hub.people.patients import Arriving
 from hub.people.staff import change_staff
 from hub.people.tables import Patient
 from hub.wiring import House
@@ -39,8 +40,8 @@ async def counts(house: House, clinic: Clinic) -> tuple[int, int, int]:
 
 
 async def test_a_visit_is_booked_with_a_number_of_its_year(house: House, clinic: Clinic) -> None:
-    first = await take(house, clinic, Booking("Sara Doe", clinic.omar.id, MORNING))
-    second = await take(house, clinic, Booking("Sara Doe", clinic.omar.id, MORNING))
+    first = await take(house, clinic, Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING))
+    second = await take(house, clinic, Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING))
     assert (first.number, second.number) == ("2026-000001", "2026-000002")
     assert (first.state, first.arrived_at, first.minutes) == ("booked", None, 30)
     assert (first.clearance, first.consent) == ("pending", "missing")
@@ -49,13 +50,13 @@ async def test_a_visit_is_booked_with_a_number_of_its_year(house: House, clinic:
 async def test_the_year_of_a_number_is_the_clinics(house: House) -> None:
     riyadh, chicago = await open_clinic(house), await open_clinic(house, zone="America/Chicago")
     new_year_eve = datetime(2026, 12, 31, 22, 0, tzinfo=UTC)
-    assert (await take(house, riyadh, Booking("A", riyadh.omar.id, new_year_eve))).number == "2027-000001"
-    assert (await take(house, chicago, Booking("A", chicago.omar.id, new_year_eve))).number == "2026-000001"
+    assert (await take(house, riyadh, Booking(Arriving("A"), riyadh.omar.id, new_year_eve))).number == "2027-000001"
+    assert (await take(house, chicago, Booking(Arriving("A"), chicago.omar.id, new_year_eve))).number == "2026-000001"
 
 
 async def test_a_hundred_bookings_at_once_have_a_hundred_numbers_without_gap(house: House, clinic: Clinic) -> None:
     several = [
-        take(house, clinic, Booking(f"Patient {index}", clinic.omar.id, MORNING + timedelta(minutes=index)))
+        take(house, clinic, Booking(Arriving(f"Patient {index}"), clinic.omar.id, MORNING + timedelta(minutes=index)))
         for index in range(100)
     ]
     numbers = sorted(appointment.number for appointment in await asyncio.gather(*several))
@@ -65,10 +66,10 @@ async def test_a_hundred_bookings_at_once_have_a_hundred_numbers_without_gap(hou
 async def test_a_booking_that_fails_uses_no_number_up(house: House, clinic: Clinic) -> None:
     with pytest.raises(RuntimeError):
         async with house.open_work(clinic.id, SYSTEM) as work:
-            await book(work, Booking("Sara Doe", clinic.omar.id, MORNING))
+            await book(work, Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING))
             raise RuntimeError("the power goes out")
     assert await counts(house, clinic) == (0, 0, 0)
-    assert (await take(house, clinic, Booking("Sara Doe", clinic.omar.id, MORNING))).number == "2026-000001"
+    assert (await take(house, clinic, Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING))).number == "2026-000001"
 
 
 async def test_nobody_but_an_active_clinician_here_is_booked(
@@ -79,13 +80,13 @@ async def test_nobody_but_an_active_clinician_here_is_booked(
     before = await counts(house, clinic)
     for nobody in (clinic.desk.id, clinic.huda.id, other_clinic.omar.id, uuid.uuid4()):
         with pytest.raises(Invalid) as refusal:
-            await take(house, clinic, Booking("Sara Doe", nobody, MORNING))
+            await take(house, clinic, Booking(Arriving("Sara Doe"), nobody, MORNING))
         assert [error.field for error in refusal.value.errors] == ["clinician_id"]
     assert await counts(house, clinic) == before
 
 
 async def test_the_same_booking_again_is_the_same_appointment(house: House, clinic: Clinic) -> None:
-    booking = Booking("Sara Doe", clinic.omar.id, MORNING, external_id="E-1", patient_external_id="P-1")
+    booking = Booking(Arriving("Sara Doe", external_id="P-1"), clinic.omar.id, MORNING, external_id="E-1")
     first = await take(house, clinic, booking)
     before = await counts(house, clinic)
     assert (await take(house, clinic, booking)).id == first.id
@@ -106,7 +107,7 @@ async def test_the_same_booking_again_is_the_same_appointment(house: House, clin
 async def test_another_booking_under_the_same_external_id_is_refused(
     house: House, clinic: Clinic, change: dict[str, object]
 ) -> None:
-    booking = Booking("Sara Doe", clinic.omar.id, MORNING, external_id="E-1")
+    booking = Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING, external_id="E-1")
     first = await take(house, clinic, booking)
     before = await counts(house, clinic)
     if "clinician_id" in change:
@@ -117,15 +118,17 @@ async def test_another_booking_under_the_same_external_id_is_refused(
 
 
 async def test_an_external_id_booked_twice_at_once_is_one_appointment(house: House, clinic: Clinic) -> None:
-    booking = Booking("Sara Doe", clinic.omar.id, MORNING, external_id="E-1")
+    booking = Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING, external_id="E-1")
     found = await asyncio.gather(*(take(house, clinic, booking) for _ in range(10)))
     assert len({appointment.id for appointment in found}) == 1
     assert await counts(house, clinic) == (1, 1, 1)
 
 
 async def test_an_external_id_is_the_clinics_own(house: House, clinic: Clinic, other_clinic: Clinic) -> None:
-    here = await take(house, clinic, Booking("Sara Doe", clinic.omar.id, MORNING, external_id="E-1"))
-    there = await take(house, other_clinic, Booking("Omar Roe", other_clinic.omar.id, MORNING, external_id="E-1"))
+    here = await take(house, clinic, Booking(Arriving("Sara Doe"), clinic.omar.id, MORNING, external_id="E-1"))
+    there = await take(
+        house, other_clinic, Booking(Arriving("Omar Roe"), other_clinic.omar.id, MORNING, external_id="E-1")
+    )
     assert here.id != there.id
 
 
@@ -133,9 +136,9 @@ async def test_a_patient_who_is_known_keeps_their_file_and_language(house: House
     first = await take(
         house,
         clinic,
-        Booking("سارة", clinic.omar.id, MORNING, patient_external_id="P-1", patient_language="ar"),
+        Booking(Arriving("سارة", external_id="P-1", language="ar"), clinic.omar.id, MORNING),
     )
-    second = await take(house, clinic, Booking("سارة", clinic.huda.id, MORNING, patient_external_id="P-1"))
+    second = await take(house, clinic, Booking(Arriving("سارة", external_id="P-1"), clinic.huda.id, MORNING))
     assert first.patient_id == second.patient_id
     async with house.database.of_tenant(clinic.id) as session:
         assert (await session.execute(select(Patient.language))).scalars().all() == ["ar"]

@@ -83,7 +83,9 @@ class World:
         ledger = ledger_of(house.database, house.keys, house.clock, house.idle)
         self._missed = ledger.missed
         self.board = Switchboard(replace(ledger, missed=self._missed_slowly), house.clock)
-        self._open_work = work_opener(house.database, house.clock, house.keys, self._announce)
+        self._open_work = work_opener(
+            house.database, house.clock, house.keys, house.settings.public_url, self._announce
+        )
 
     async def happens(self, what: str, dice: Dice) -> None:
         """Let one thing happen, and what it starts come to its end."""
