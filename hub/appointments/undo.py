@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from hub import audit
 from hub.appointments.changes import read_changes, restored, snapshot, write_change
@@ -23,7 +22,7 @@ UNDO_WITHIN = timedelta(minutes=15)
 NEVER_UNDONE = frozenset({Event.BOOKED, Event.WISH, Event.UNDONE})
 
 
-def last_undoable(changes: list[AppointmentChange], now: Any) -> AppointmentChange | None:
+def last_undoable(changes: list[AppointmentChange], now: datetime) -> AppointmentChange | None:
     """The change that may be taken back now: the latest, by staff, a few minutes old."""
     standing = [each for each in changes if each.undone_at is None and each.event != Event.UNDONE]
     if not standing:
@@ -71,4 +70,4 @@ async def _plan_again(work: Work, appointment: Appointment, change: AppointmentC
         await plan_reminders(work, appointment, await read_clinic(work.session, work.tenant), since=change.at)
     elif change.event in (Event.ARRIVED, Event.CANCELLED, Event.NO_SHOW):
         await cancel_planned(work, appointment.id, Event.UNDONE)
-        await revive_planned(work, appointment, change.event)
+        await revive_planned(work, appointment, Event(change.event))
