@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: start test check bench chaos lock
+.PHONY: start test coverage check bench chaos lock
 
 # The supervisor stops when make does, however make ends.
 start: export HUB_STOP_WITH_PARENT = 1
@@ -15,7 +15,11 @@ start: .venv/local
 
 test: .venv/test
 	@CHROMIUM="$$(tests/browser.sh $(BIN)/playwright)" && export CHROMIUM && \
-	exec $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov=hub --cov-report=term
+	exec $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST)
+
+# Counting lines doubles the work, so it is not part of every run; fewer than 90 % fail.
+coverage: PYTEST = --cov=hub --cov-report=term
+coverage: test
 
 check: .venv/test
 	@$(BIN)/ruff check --quiet .

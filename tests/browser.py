@@ -20,6 +20,9 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 Language = Literal["en", "ar"]
 Scheme = Literal["light", "dark"]
 
+# Each language and each scheme once: contrast is the scheme's, direction the language's.
+LOOKS: tuple[tuple[Language, Scheme], ...] = (("en", "light"), ("ar", "dark"))
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",

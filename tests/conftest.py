@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import hypothesis
 import pytest
 import uvicorn
 from pydantic import SecretStr
@@ -21,6 +22,10 @@ from hub.wiring import House, build
 from tests.factories import PASSWORD, Clinic, open_clinic
 
 pytest_plugins = ["tests.servers", "tests.browser"]
+
+# How long an example takes says how busy the machine is, and nothing of the hub.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 HUB_KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
 

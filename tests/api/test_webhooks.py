@@ -414,7 +414,6 @@ events_of_unifonic = st.dictionaries(
 )
 MANY = examples(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 import uuid
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
@@ -53,7 +54,7 @@ async def alone() -> AsyncIterator[Limits]:
 def most_within(moments: Sequence[float], window: float) -> int:
     """The most of these moments that any window of this many seconds holds."""
     ordered = sorted(moments)
-    return max((sum(begin <= each <= begin + window for each in ordered) for begin in ordered), default=0)
+    return max((bisect_right(ordered, begin + window) - place for place, begin in enumerate(ordered)), default=0)
 
 
 def check_rate(moments: Sequence[float], per_second: float, slack: float = 0.0) -> None:

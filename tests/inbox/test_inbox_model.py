@@ -74,7 +74,6 @@ def small_limits() -> Iterator[None]:
 @settings(
     max_examples=LIVES,
     derandomize=True,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -69,7 +69,7 @@ async def test_who_never_chose_gets_all_but_advertising(house: House, clinic: Cl
         assert found == Choices(EVERYTHING[0] | {"marketing": False}, EVERYTHING[1])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.integers(0, 1), about, st.booleans()), max_size=12))
 async def test_the_last_word_about_each_counts(house: House, steps: list[tuple[int, Topic | Channel, bool]]) -> None:
     clinic = await open_clinic(house)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.realtime.backlog import MOST_AHEAD, MOST_BYTES, MOST_FRAMES, MOST_READINGS, Backlog
@@ -142,7 +142,6 @@ frames = st.one_of(
 
 
 @given(st.lists(st.tuples(frames, st.integers(1, 90)) | st.integers(1, 40), max_size=60))
-@settings(deadline=None)
 def test_whatever_comes_and_is_taken_it_is_bounded_and_in_order(doings: list[tuple[Frame, int] | int]) -> None:
     backlog = Backlog()
     waiting: list[Frame] = []

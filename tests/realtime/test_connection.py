@@ -447,7 +447,7 @@ WELCOMED_ANEW = Frame(encode({"t": "welcome", "epoch": "epoch", "resume": "reset
 
 
 @pytest.mark.parametrize("room", [6, MOST_FRAMES])
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400, derandomize=True, database=None)
 @given(life=st.lists(st.tuples(st.sampled_from(DOINGS), st.integers(0, 7)), max_size=120))
 def test_every_life_of_a_connection_ends_with_the_client_at_the_head(room: int, life: list[tuple[str, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ import json
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame as TheirFrame
 from websockets.frames import Opcode
@@ -48,7 +48,6 @@ def test_frames_are_sent_as_they_are_read_without_escapes() -> None:
 
 
 @given(st.integers(1, 2**53), st.integers(0, 2**31), row_members)
-@settings(deadline=None)
 def test_a_ring_joined_of_its_parts_is_the_event_as_it_would_be_written_whole(
     seq: int, unread: int, row: dict[str, object]
 ) -> None:

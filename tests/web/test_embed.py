@@ -28,7 +28,7 @@ from hub.people.staff import change_staff
 from hub.people.tables import Staff
 from hub.settings import Settings
 from hub.work import SYSTEM
-from tests.browser import Pages, serious_issues
+from tests.browser import LOOKS, Pages, serious_issues
 from tests.conftest import MovableClock, RunningHub, run_hub
 from tests.factories import Clinic, make_key, tell
 from tests.visitors import program_of
@@ -315,8 +315,7 @@ async def test_nothing_of_the_page_leaks_in_and_nothing_leaks_out(practice: Prac
     assert names == [[], []]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["en", "ar"])
+@pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 async def test_axe_finds_nothing_serious(
     practice: Practice, clinic: Clinic, page_at: Pages, lang: Literal["en", "ar"], scheme: Literal["light", "dark"]
 ) -> None:

@@ -12,7 +12,7 @@ from hub.channels.vendor import Channel
 from hub.messages.receipts import apply_due_reports
 from hub.people.staff import change_staff
 from hub.work import SYSTEM
-from tests.browser import Pages, serious_issues
+from tests.browser import LOOKS, Pages, serious_issues
 from tests.conftest import RunningHub
 from tests.factories import Clinic, add_patient
 from tests.messages.kept import keep
@@ -124,8 +124,7 @@ async def test_on_a_narrow_screen_there_is_one_thing_at_a_time(
     assert await page.evaluate(overflow) <= 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize(("language", "scheme"), LOOKS)
 async def test_axe_finds_nothing_serious_in_the_outbox(
     hub: RunningHub,
     clinic: Clinic,

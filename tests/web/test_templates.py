@@ -13,7 +13,7 @@ from hub.people.tables import Staff
 from hub.templates.defaults import install_defaults
 from hub.templates.history import Filters, read_templates
 from hub.work import SYSTEM
-from tests.browser import Language, Pages, Scheme, serious_issues
+from tests.browser import LOOKS, Language, Pages, Scheme, serious_issues
 from tests.conftest import RunningHub
 from tests.factories import Clinic, write_template
 from tests.visitors import session_of
@@ -201,7 +201,7 @@ async def test_who_leaves_with_something_unsaved_is_asked(hub: RunningHub, clini
     assert asked == ["beforeunload"]
 
 
-@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("ar", "dark"), ("ar", "light"), ("en", "dark")])
+@pytest.mark.parametrize(("language", "scheme"), LOOKS)
 async def test_pages_are_usable_by_everybody_and_fit_every_screen(
     hub: RunningHub, clinic: Clinic, page_at: Pages, language: Language, scheme: Scheme
 ) -> None:
