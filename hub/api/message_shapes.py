@@ -227,6 +227,7 @@ def message_json(listed: Listed) -> dict[str, Any]:
     return {
         "id": str(found.id),
         "patient": {"id": str(found.patient_id), "name": listed.patient} if found.patient_id else None,
+        "staff": {"id": str(found.staff_id), "name": listed.staff} if found.staff_id else None,
         "state": found.state,
         "reason": found.reason,
         "topic": found.topic,
@@ -249,7 +250,7 @@ def message_json(listed: Listed) -> dict[str, Any]:
 
 def story_json(story: Story) -> dict[str, Any]:
     """A message with its words and all that happened to it."""
-    listed = Listed(story.message, story.patient.name if story.patient else None, story.paid)
+    listed = Listed(story.message, story.patient.name if story.patient else None, story.staff, story.paid)
     return message_json(listed) | {
         "asked": story.asked,
         "asked_by": story.actor,

@@ -28,7 +28,7 @@ from hub.api.message_shapes import (
 )
 from hub.errors import FieldError, Forbidden, Invalid
 from hub.idempotency import once
-from hub.messages import compose
+from hub.messages import by_hand, compose
 from hub.messages.figures import statistics
 from hub.messages.log import read_listed, read_messages, read_story
 from hub.messages.tables import Message
@@ -103,12 +103,12 @@ async def count(request: Request) -> Response:
 
 async def retry(request: Request) -> Response:
     """POST: send one again that is over, or was held."""
-    return await _do(request, Permission.MESSAGES_RETRY, compose.retry)
+    return await _do(request, Permission.MESSAGES_RETRY, by_hand.retry)
 
 
 async def cancel(request: Request) -> Response:
     """POST: do not send one that has not left."""
-    return await _do(request, Permission.MESSAGES_SEND, compose.cancel)
+    return await _do(request, Permission.MESSAGES_SEND, by_hand.cancel)
 
 
 async def update_status(request: Request) -> Response:
@@ -119,7 +119,7 @@ async def update_status(request: Request) -> Response:
         raise Forbidden("Only an administrator, or a program by its key, sets a message's state.")
     body = await read_body(request, StatusBody)
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
-        await compose.update_status(work, request.path_params["id"], body.state, body.reason)
+        await by_hand.update_status(work, request.path_params["id"], body.state, body.reason)
         listed = await read_listed(work.session, request.path_params["id"])
     return JSONResponse(message_json(listed))
 

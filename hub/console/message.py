@@ -21,8 +21,7 @@ from hub.console.messages import PATH, costs_of, words_of
 from hub.console.reader import go, needs, reader_of, show
 from hub.errors import Conflict, Invalid, NotFound
 from hub.guards import MAIL_SECURITY
-from hub.messages import compose
-from hub.messages.hurry import send_now
+from hub.messages import by_hand, compose
 from hub.messages.log import Story, read_story
 from hub.messages.states import CANCELLABLE, RETRYABLE, SETTLED, State
 from hub.messages.tables import Message, MessageStep
@@ -63,17 +62,17 @@ async def mail(request: Request) -> Response:
 
 async def retry(request: Request) -> Response:
     """POST: send it again."""
-    return await _do(request, Permission.MESSAGES_RETRY, compose.retry)
+    return await _do(request, Permission.MESSAGES_RETRY, by_hand.retry)
 
 
 async def cancel(request: Request) -> Response:
     """POST: do not send it."""
-    return await _do(request, Permission.MESSAGES_SEND, compose.cancel)
+    return await _do(request, Permission.MESSAGES_SEND, by_hand.cancel)
 
 
 async def hurry(request: Request) -> Response:
     """POST: do not wait any longer."""
-    return await _do(request, Permission.MESSAGES_SEND, send_now)
+    return await _do(request, Permission.MESSAGES_SEND, by_hand.send_now)
 
 
 async def _do(request: Request, permission: Permission, verb: Verb) -> Response:
@@ -109,6 +108,7 @@ def _facts(story: Story, words: Words, clinic: Clinic) -> dict[str, Any]:
     return {
         "id": str(found.id),
         "patient": {"id": str(story.patient.id), "name": story.patient.name} if story.patient else None,
+        "staff": story.staff,
         "look": words.look(found.state),
         "reason": words.reason(found.reason, about),
         "goes_on": found.state not in SETTLED,
@@ -119,7 +119,7 @@ def _facts(story: Story, words: Words, clinic: Clinic) -> dict[str, Any]:
         "channel": found.channel,
         "channels": found.channels,
         "lane": found.lane,
-        "asked_by": story.actor,
+        "asked_by": words.who(found.actor_kind, story.actor),
         "asked_at": found.created_at,
         "send_at": found.scheduled_at,
         "due_at": _waits_until(found),
@@ -135,10 +135,11 @@ def _facts(story: Story, words: Words, clinic: Clinic) -> dict[str, Any]:
 
 def _verbs(story: Story, person: Person) -> dict[str, bool]:
     state, allowed = State(story.message.state), ALLOWED[person.role]
+    is_true = story.message.withdrawn_by is None
     return {
-        "can_retry": state in RETRYABLE and Permission.MESSAGES_RETRY in allowed,
+        "can_retry": is_true and state in RETRYABLE and Permission.MESSAGES_RETRY in allowed,
         "can_cancel": state in CANCELLABLE and Permission.MESSAGES_SEND in allowed,
-        "can_hurry": state is State.QUEUED and Permission.MESSAGES_SEND in allowed,
+        "can_hurry": is_true and state is State.QUEUED and Permission.MESSAGES_SEND in allowed,
     }
 
 

@@ -11,6 +11,7 @@ from babel.dates import format_date, format_time, get_timezone_location
 
 from hub.channels.vendor import Channel
 from hub.console.template_words import occasion
+from hub.console.words import who_did
 from hub.messages.states import AttemptState, State
 from hub.people.choices import Topic
 
@@ -118,6 +119,10 @@ class Words:
         """What the occasion of a template is called; words of one's own have none."""
         return occasion(self._, code) if code else ""
 
+    def who(self, kind: str, name: str | None) -> str:
+        """Who asked for something."""
+        return who_did(self._, kind, name)
+
     def look(self, state: str) -> Look:
         """A state as a pill."""
         return Look(self.states[state], *LOOKS[state])
@@ -152,6 +157,9 @@ class Words:
             "address_flagged": _("The number or address is flagged, and waits for a decision"),
             "quiet_hours": _("After the quiet hours it would have come too late"),
             "expired": _("Its time was over before it could be sent"),
+            "withdrawn": _("Taken back: what it says was not true any more"),
+            "restored": _("What had made it untrue was taken back: it is sent after all"),
+            "person_inactive": _("This person does not work here any more"),
             "invalid_address": _("The provider says that there is no such number or address"),
             "opted_out": _("The patient has asked the provider for no more messages"),
         }
@@ -192,7 +200,7 @@ class Words:
             "failed": _("The provider reports that it could not be delivered"),
             "bounced": _("The mail server sent it back: there is no such mailbox"),
             "soft_bounced": _("The mail server sent it back for now"),
-            "complained": _("The patient marked it as unwanted"),
+            "complained": _("It was marked as unwanted"),
             "opened": _("The email was opened"),
             "clicked": _("A link in it was followed"),
             "stop": _("The patient answered STOP"),

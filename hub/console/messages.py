@@ -1,4 +1,4 @@
-"""Messages to patients: the list with its figures, filters that stand in the address, an export of what they leave."""
+"""Messages to patients and staff: the list with its figures, filters in the address, an export of what they leave."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 # What spreadsheets know Arabic by.
 BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = (
-    "id", "created_at", "patient", "topic", "code", "channel", "state", "reason", "attempts", "parts", "cost",
+    "id", "created_at", "patient", "staff", "topic", "code", "channel", "state", "reason", "attempts", "parts", "cost",
     "currency", "reference", "department", "updated_at",
 )  # fmt: skip
 
@@ -103,6 +103,7 @@ def _cells(listed: Listed, clinic: Clinic) -> list[object]:
         found.id,
         found.created_at.astimezone(clinic.zone).isoformat(timespec="seconds"),
         listed.patient,
+        listed.staff,
         found.topic,
         found.code,
         found.channel,
@@ -148,6 +149,7 @@ def _row(listed: Listed, words: Words, clinic: Clinic) -> dict[str, Any]:
     return {
         "id": str(found.id),
         "patient": listed.patient,
+        "staff": listed.staff,
         "topic": words.topics[found.topic],
         "occasion": words.occasion(found.code),
         "channel": found.channel,

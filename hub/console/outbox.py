@@ -145,6 +145,7 @@ def _row(kept: Kept, wanted: Wanted) -> dict[str, Any]:
         "number": kept.number,
         "at": kept.started_at,
         "patient": kept.patient,
+        "staff": kept.staff,
         "to": kept.to,
         "subject": kept.subject,
         "text": kept.text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.channels.registry import Registry
 from hub.channels.vendor import Channel
@@ -22,7 +23,7 @@ from hub.messages.steps import add_steps, step
 from hub.messages.tables import Attempt, MessageAttachment
 from hub.people.choices import read_choices
 from hub.people.contact_points import read_contacts
-from hub.people.tables import Patient
+from hub.people.tables import Patient, Staff
 from hub.people.tenants import read_clinic
 from hub.templates.versions import published
 from hub.work import Work
@@ -35,7 +36,8 @@ LIMITED = timedelta(seconds=5)
 RATE_LIMIT = "rate_limit"
 
 DUE = """
-SELECT id, patient_id, topic, lane, code, language, channels, channel, sealed, attempt, tries, expires_at, reason
+SELECT id, patient_id, staff_id, topic, lane, code, language, channels, channel, sealed, attempt, tries, expires_at,
+    reason, withdrawn_by
 FROM messages WHERE lane = $1 AND tenant_id = $2 AND state = 'queued' AND due_at <= $3
 ORDER BY due_at, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
 """
@@ -99,7 +101,8 @@ async def _read_around(work: Work, rows: Sequence[asyncpg.Record], vendors: Regi
     zones = await session.execute(
         select(Patient.id, Patient.zone).where(Patient.id.in_(patients), Patient.zone.isnot(None))
     )
-    codes = {row["code"] for row in rows if row["code"] and row["patient_id"]}
+    staff = {row["staff_id"] for row in rows if row["staff_id"]}
+    codes = {row["code"] for row in rows if row["code"] and (row["patient_id"] or row["staff_id"])}
     emails = [row["id"] for row in rows if Channel.EMAIL in row["channels"]]
     files: dict[uuid.UUID, list[MessageAttachment]] = {}
     found = select(MessageAttachment).where(MessageAttachment.message_id.in_(emails)).order_by(MessageAttachment.place)
@@ -114,9 +117,18 @@ async def _read_around(work: Work, rows: Sequence[asyncpg.Record], vendors: Regi
         zones={row.id: ZoneInfo(row.zone or "UTC") for row in zones.all()},
         contacts=await read_contacts(session, patients),
         choices=await read_choices(session, patients),
+        staff=await _read_staff(session, staff),
         wordings={code: await published(session, code) for code in codes},
         files=files,
     )
+
+
+async def _read_staff(session: AsyncSession, people: Collection[uuid.UUID]) -> dict[uuid.UUID, Staff]:
+    if not people:
+        return {}
+    return {
+        person.id: person for person in (await session.execute(select(Staff).where(Staff.id.in_(people)))).scalars()
+    }
 
 
 async def _write(around: Around) -> None:

@@ -12,6 +12,7 @@ from hub.messages.states import State
 from hub.people.quiet_hours import next_decent_moment
 
 # Reasons that are about the matter, whatever the channel.
+WITHDRAWN = "withdrawn"
 EXPIRED = "expired"
 QUIET_HOURS = "quiet_hours"
 # Reasons that are about one channel: the next one may do.
@@ -27,10 +28,12 @@ CONTACT_KIND: dict[Channel, str] = {Channel.SMS: "phone", Channel.WHATSAPP: "pho
 class Facts:
     """What the decision rests on, as it is at this moment.
 
-    `allows` says why the patient may not be told over a channel, or None. `contacts` are the kinds there are, and
-    whether each is flagged. `wordings` are the channels with something to say; `vendors` those that are connected.
+    `withdrawn` is whether it became untrue meanwhile. `allows` says why the reader may not be told over a channel, or
+    None. `contacts` are the kinds there are, and whether each is flagged. `wordings` are the channels with something to
+    say; `vendors` those that are connected.
     """
 
+    withdrawn: bool
     channels: Sequence[Channel]
     channel: Channel
     has_left_before: bool
@@ -68,6 +71,8 @@ class Stop:
 
 def decide(facts: Facts, now: datetime) -> Go | Wait | Stop:
     """What is to be done with a message that is due."""
+    if facts.withdrawn:
+        return Stop(State.CANCELLED, WITHDRAWN)
     if facts.expires_at is not None and facts.expires_at <= now:
         return Stop(State.SKIPPED, EXPIRED)
     refusals: list[str] = []

@@ -146,10 +146,12 @@ async def _request(courier: Courier, parcel: Parcel) -> Outcome | None:
 def _is_late(courier: Courier, parcel: Parcel) -> bool:
     """Whoever was held up may have lost the lease: then another one asks the vendor, and this one keeps silent.
 
-    By two clocks: one of them does not run while the machine sleeps, the other one can be set.
+    By two clocks: one of them does not run while the machine sleeps, the other one can be set. What is worth nothing
+    any more, though it was when it was claimed, is not asked for either.
     """
-    held_up = max(time.monotonic() - parcel.claimed, (courier.clock() - parcel.claimed_at).total_seconds())
-    return held_up > START_WITHIN_S
+    now, until = courier.clock(), parcel.outgoing.valid_until
+    held_up = max(time.monotonic() - parcel.claimed, (now - parcel.claimed_at).total_seconds())
+    return held_up > START_WITHIN_S or (until is not None and until <= now)
 
 
 async def _settle(courier: Courier, tenant: uuid.UUID, answered: list[Answered]) -> list[Answered]:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.errors import FieldError, Invalid
@@ -43,7 +43,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What was asked for from one day to another, both included, by what became of it so far; tests are not counted."""
+    """What was asked for from one day to another, both included, by what became of it so far.
+
+    Mail to staff costs and fails like any other, and is counted; tests are not.
+    """
 
     since: date
     until: date
@@ -62,7 +65,8 @@ async def statistics(session: AsyncSession, since: date, until: date, zone: Zone
         detail = f"a span of 1 to {MOST_DAYS} days, the earlier day first"
         raise Invalid("These days cannot be counted together.", [FieldError("since", detail)])
     start, end = _first_moment(since, zone), _first_moment(until + timedelta(days=1), zone)
-    these = (Message.created_at >= start, Message.created_at < end, Message.patient_id.is_not(None))
+    is_no_test = or_(Message.patient_id.is_not(None), Message.staff_id.is_not(None))
+    these = (Message.created_at >= start, Message.created_at < end, is_no_test)
     on = cast(func.timezone(zone.key, Message.created_at), Date)
     counted = select(on.label("day"), Message.channel, Message.state, func.count()).where(*these)
     tallies: dict[str, Tally] = defaultdict(Tally)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import aliased, defer
 
 from hub.channels.vendor import Channel
 from hub.crypto import CannotOpen, Keys
@@ -27,7 +27,7 @@ from hub.people.tables import ApiKey, Patient, Staff
 
 Cursor = tuple[datetime, uuid.UUID]
 OpenSession = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-Found = Row[Message, str]
+Found = Row[Message, str, str]
 
 # States in which somebody should have a look.
 ATTENTION = (State.FAILED, State.BOUNCED, State.HELD, State.UNKNOWN)
@@ -38,8 +38,8 @@ EXPORTED_AT_ONCE = 500
 class Filters:
     """Which messages somebody wants to see; `until` itself is not among them.
 
-    `search` is part of a patient's name, or a whole number or email address; `region` says, as two letters, where
-    numbers without a prefix are from.
+    `search` is part of the name of a patient or of a member of the staff, or a whole number or email address; `region`
+    says, as two letters, where numbers without a prefix are from.
     """
 
     state: State | Literal["attention"] | None = None
@@ -63,10 +63,11 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One message as lists show it; a test has no patient."""
+    """One message as lists show it, with the name of the patient or of the member of the staff; a test has neither."""
 
     message: Message
     patient: str | None
+    staff: str | None
     paid: Paid
 
 
@@ -89,13 +90,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message, from what was asked to what became of it; `actor` is who asked, or None for the hub itself.
+    """A message, from what was asked to what became of it; `actor` is who asked, or None for a patient and the hub.
 
-    `asked` is what it says, or the values for its template's words; None when its key is not here any more.
+    `staff` is the name of the member of the staff whom it is for. `asked` is what it says, or the values for its
+    template's words; None when its key is not here any more.
     """
 
     message: Message
     patient: Patient | None
+    staff: str | None
     actor: str | None
     asked: dict[str, Any] | None
     files: list[MessageAttachment]
@@ -148,9 +151,11 @@ async def every_message(open_session: OpenSession, keys: Keys, filters: Filters)
 
 async def read_story(session: AsyncSession, keys: Keys, message_id: uuid.UUID) -> Story:
     """One message with all that happened to it, and what went out opened; raises NotFound."""
+    reader = aliased(Staff)
     query = (
-        select(Message, Patient, func.coalesce(Staff.name, ApiKey.name))
+        select(Message, Patient, reader.name, func.coalesce(Staff.name, ApiKey.name))
         .outerjoin(Patient, Patient.id == Message.patient_id)
+        .outerjoin(reader, reader.id == Message.staff_id)
         .outerjoin(Staff, Staff.id == Message.actor_id)
         .outerjoin(ApiKey, ApiKey.id == Message.actor_id)
         .where(Message.id == message_id)
@@ -158,7 +163,7 @@ async def read_story(session: AsyncSession, keys: Keys, message_id: uuid.UUID) -
     row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such message.")
-    message, patient, actor = row
+    message, patient, staff, actor = row
     attempts = select(Attempt).filter_by(message_id=message_id).order_by(Attempt.number)
     # What is in them may be large, and is not shown here.
     files = select(MessageAttachment).filter_by(message_id=message_id).options(defer(MessageAttachment.sealed))
@@ -167,6 +172,7 @@ async def read_story(session: AsyncSession, keys: Keys, message_id: uuid.UUID) -
     return Story(
         message=message,
         patient=patient,
+        staff=staff,
         actor=actor,
         asked=_opened(open_content, keys, message),
         files=list((await session.execute(files.order_by(MessageAttachment.place))).scalars()),
@@ -197,11 +203,12 @@ def paid_for(attempts: Iterable[Attempt]) -> Paid:
     return Paid(dict(costs), sum(parts) if parts else None)
 
 
-def _listed() -> Select[Message, str]:
-    return select(Message, Patient.name).outerjoin(Patient, Patient.id == Message.patient_id)
+def _listed() -> Select[Message, str, str]:
+    query = select(Message, Patient.name, Staff.name).outerjoin(Patient, Patient.id == Message.patient_id)
+    return query.outerjoin(Staff, Staff.id == Message.staff_id)
 
 
-async def _matching(session: AsyncSession, keys: Keys, filters: Filters) -> Select[Message, str]:
+async def _matching(session: AsyncSession, keys: Keys, filters: Filters) -> Select[Message, str, str]:
     query = _listed()
     if filters.state == "attention":
         query = query.where(Message.state.in_(ATTENTION))
@@ -223,14 +230,19 @@ async def _matching(session: AsyncSession, keys: Keys, filters: Filters) -> Sele
 
 
 async def _about(session: AsyncSession, keys: Keys, search: str, region: str | None) -> ColumnElement[bool]:
-    """Messages to patients of this name, or to whom this number or address belongs."""
+    """Messages to people of this name, or to whom this number or address belongs."""
     escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    named = Patient.name.ilike(f"%{escaped}%")
+    about: list[ColumnElement[bool]] = [Patient.name.ilike(f"%{escaped}%")]
     kind, address = ("email", search) if "@" in search else ("phone", _as_number(search, region))
-    if address is None:
-        return named
-    points = await find_by_address(session, keys, kind, address)
-    return or_(named, Message.patient_id.in_([point.patient_id for point in points]))
+    if address is not None:
+        points = await find_by_address(session, keys, kind, address)
+        about.append(Message.patient_id.in_([point.patient_id for point in points]))
+    # Looked up first: a condition on both tables has Postgres read every message, where one has it read the few.
+    named = or_(Staff.name.ilike(f"%{escaped}%"), Staff.email == search.lower())
+    people = (await session.execute(select(Staff.id).where(named))).scalars().all()
+    if people:
+        about.append(Message.staff_id.in_(people))
+    return or_(*about)
 
 
 def _as_number(search: str, region: str | None) -> str | None:
@@ -242,11 +254,11 @@ def _as_number(search: str, region: str | None) -> str | None:
 
 async def _with_costs(session: AsyncSession, rows: Sequence[Found]) -> list[Listed]:
     by_message: dict[uuid.UUID, list[Attempt]] = defaultdict(list)
-    ids = [message.id for message, _ in rows]
+    ids = [row[0].id for row in rows]
     query = select(Attempt).where(Attempt.message_id.in_(ids)).options(defer(Attempt.sealed), defer(Attempt.answer))
     for attempt in (await session.execute(query)).scalars() if ids else ():
         by_message[attempt.message_id].append(attempt)
-    return [Listed(message, name, paid_for(by_message[message.id])) for message, name in rows]
+    return [Listed(*row, paid_for(by_message[row[0].id])) for row in rows]
 
 
 def _cursor(row: Found) -> Cursor:

@@ -22,7 +22,7 @@ from hub.errors import Conflict, FieldError, Invalid, NotFound
 from hub.messages.content import open_file, open_request
 from hub.messages.states import AttemptState
 from hub.messages.tables import Attempt, Message, MessageAttachment
-from hub.people.tables import Patient
+from hub.people.tables import Patient, Staff
 
 Cursor = tuple[datetime, uuid.UUID]
 
@@ -64,7 +64,7 @@ NEVER_TAKEN = frozenset({AttemptState.REFUSED, AttemptState.NEVER_SENT})
 class Kept:
     """One request that the sandbox took, with what would have gone out; `is_open` is false when its key is not here.
 
-    A test has no patient.
+    A test is for no patient, and for nobody on the staff.
     """
 
     id: uuid.UUID
@@ -80,6 +80,7 @@ class Kept:
     language: str
     patient_id: uuid.UUID | None
     patient: str | None
+    staff: str | None
     is_open: bool
     to: str
     subject: str
@@ -225,9 +226,11 @@ def _rows(channel: Channel | None, place: Cursor | None, *, is_forward: bool) ->
             Message.language,
             Message.patient_id,
             Patient.name.label("patient"),
+            Staff.name.label("staff"),
         )
         .join(Message, Message.id == Attempt.message_id)
         .outerjoin(Patient, Patient.id == Message.patient_id)
+        .outerjoin(Staff, Staff.id == Message.staff_id)
         .where(Attempt.vendor == NAME)
     )
     if channel is not None:
@@ -251,7 +254,7 @@ def _kept(keys: Keys, row: Row[*tuple[Any, ...]]) -> Kept:
 
 
 def _fits(kept: Kept, words: Iterable[str]) -> bool:
-    text = folded(" ".join((kept.patient or "", kept.to, kept.subject, kept.text)))
+    text = folded(" ".join((kept.patient or kept.staff or "", kept.to, kept.subject, kept.text)))
     return all(word in text for word in words)
 
 

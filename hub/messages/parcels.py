@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from hub.messages.tables import MessageAttachment
 from hub.people.choices import Choices, Topic
 from hub.people.contact_points import open_contact
 from hub.people.preference_links import make_link
-from hub.people.tables import ContactPoint
+from hub.people.tables import ContactPoint, Staff
 from hub.people.tenants import Clinic
 from hub.templates.render import Rendered, Wording, render
 from hub.templates.segments import count_segments
@@ -36,6 +36,8 @@ from hub.templates.versions import wordings_by_id
 from hub.work import Work
 
 log = get_logger(__name__)
+
+PERSON_INACTIVE = "person_inactive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Around:
     zones: Mapping[uuid.UUID, ZoneInfo]
     contacts: Mapping[uuid.UUID, Mapping[str, ContactPoint]]
     choices: Mapping[uuid.UUID, Choices]
+    staff: Mapping[uuid.UUID, Staff]
     wordings: Mapping[str, Mapping[Channel, Wording]]
     files: Mapping[uuid.UUID, list[MessageAttachment]]
     parcels: list[Parcel] = field(default_factory=list)
@@ -94,36 +97,70 @@ async def prepare(around: Around, row: asyncpg.Record) -> None:
 async def _decide_one(around: Around, row: asyncpg.Record) -> None:
     work, message = around.work, row["id"]
     content = open_content(work.keys, message, row["sealed"])
-    if row["patient_id"] is None:
+    if row["patient_id"] is None and row["staff_id"] is None:
         await _prepare_test(around, row, content)
         return
-    choices = around.choices[row["patient_id"]]
-    contacts = around.contacts.get(row["patient_id"], {})
+    match decide(_facts(around, row), work.now):
+        case Stop(state, reason):
+            _stop(around, row, state, reason)
+        case Wait(until, reason):
+            _put_off(around, row, reason, until)
+        case Go(channel):
+            to, point = _address(around, row, channel)
+            _prepare(around, row, channel, content, to, point)
+
+
+def _facts(around: Around, row: asyncpg.Record) -> Facts:
     facts = Facts(
+        withdrawn=row["withdrawn_by"] is not None,
         channels=[Channel(each) for each in row["channels"]],
         channel=Channel(row["channel"]),
         has_left_before=row["attempt"] > 0,
         # Nobody's sleep is worth an advertisement.
         is_critical=row["lane"] == "critical" and not _advertises(around, row),
         expires_at=row["expires_at"],
-        zone=around.zones.get(row["patient_id"], around.clinic.zone),
-        allows=lambda channel: _refusal(around, row, choices, channel),
-        contacts={kind: point.flag is not None for kind, point in contacts.items()},
+        zone=around.clinic.zone,
+        allows=lambda _channel: None,
+        contacts={},
         wordings=around.wordings.get(row["code"], {}) if row["code"] else tuple(Channel),
         vendors=[channel for channel in Channel if around.vendors.for_channel(channel)],
     )
-    match decide(facts, work.now):
-        case Stop(state, reason):
-            _stop(around, row, state, reason)
-        case Wait(until, reason):
-            _put_off(around, row, reason, until)
-        case Go(channel):
-            _prepare(around, row, channel, content, contacts[CONTACT_KIND[channel]])
+    return _of_staff(facts, around.staff[row["staff_id"]]) if row["staff_id"] else _of_patient(facts, around, row)
+
+
+def _of_patient(facts: Facts, around: Around, row: asyncpg.Record) -> Facts:
+    patient = row["patient_id"]
+    choices = around.choices[patient]
+    return replace(
+        facts,
+        zone=around.zones.get(patient, facts.zone),
+        allows=lambda channel: _refusal(around, row, choices, channel),
+        contacts={kind: point.flag is not None for kind, point in around.contacts.get(patient, {}).items()},
+    )
+
+
+def _of_staff(facts: Facts, person: Staff) -> Facts:
+    """Who works here is told of the work as it comes, at the address they sign in with, for as long as they may."""
+    allows = None if person.active else PERSON_INACTIVE
+    return replace(
+        facts,
+        has_left_before=False,
+        is_critical=True,
+        allows=lambda _channel: allows,
+        contacts={"email": False},
+    )
+
+
+def _address(around: Around, row: asyncpg.Record, channel: Channel) -> tuple[str, uuid.UUID | None]:
+    if row["staff_id"]:
+        return around.staff[row["staff_id"]].email, None
+    point = around.contacts[row["patient_id"]][CONTACT_KIND[channel]]
+    return open_contact(around.work.keys, point), point.id
 
 
 def _topics(around: Around, row: asyncpg.Record, channel: Channel) -> set[str]:
     """What it is about: as it was asked for, and as the channel's template says now."""
-    wording = around.wordings[row["code"]].get(channel) if row["code"] and row["patient_id"] else None
+    wording = around.wordings.get(row["code"], {}).get(channel)
     return {row["topic"], wording.topic} if wording else {row["topic"]}
 
 
@@ -137,21 +174,32 @@ def _refusal(around: Around, row: asyncpg.Record, choices: Choices, channel: Cha
 
 
 def _prepare(
-    around: Around, row: asyncpg.Record, channel: Channel, content: Mapping[str, Any], point: ContactPoint
+    around: Around,
+    row: asyncpg.Record,
+    channel: Channel,
+    content: Mapping[str, Any],
+    to: str,
+    point: uuid.UUID | None,
 ) -> None:
-    work = around.work
     wording = around.wordings[row["code"]][channel] if row["code"] else None
     if wording is None:
         rendered = write_letter(content["subject"], content["text"], channel, row["language"], around.clinic.name)
     else:
-        link = make_link(work.keys, work.tenant, row["patient_id"], "preferences", None, work.now)
-        values = content["values"] | given_values(around.clinic, f"{around.public_url}/p/{link}")
+        values = content["values"] | given_values(around.clinic, _preferences_url(around, row))
         try:
             rendered = _render(around, wording, channel, row["language"], values)
         except Invalid:
             _stop(around, row, State.FAILED, "wording_does_not_fit")
             return
-    _send_to(around, row, channel, open_contact(work.keys, point), rendered, wording, point.id)
+    _send_to(around, row, channel, to, rendered, wording, point)
+
+
+def _preferences_url(around: Around, row: asyncpg.Record) -> str | None:
+    if row["patient_id"] is None:
+        return None
+    work = around.work
+    link = make_link(work.keys, work.tenant, row["patient_id"], "preferences", None, work.now)
+    return f"{around.public_url}/p/{link}"
 
 
 async def _prepare_test(around: Around, row: asyncpg.Record, content: Mapping[str, Any]) -> None:
@@ -247,8 +295,11 @@ def _approved(wording: Wording | None, vendor: Vendor, language: str) -> str | N
 
 
 def _unsubscribe_url(around: Around, row: asyncpg.Record, channel: Channel) -> str:
-    advertises = Topic.MARKETING in _topics(around, row, channel)
-    if channel is not Channel.EMAIL or not advertises or row["patient_id"] is None:
+    if (
+        channel is not Channel.EMAIL
+        or row["patient_id"] is None
+        or Topic.MARKETING not in _topics(around, row, channel)
+    ):
         return ""
     work = around.work
     link = make_link(work.keys, work.tenant, row["patient_id"], "unsubscribe", Topic.MARKETING, work.now)

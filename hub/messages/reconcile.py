@@ -15,10 +15,10 @@ from hub.channels.vendor import Channel, Fate, Outcome, Outgoing
 from hub.crypto import CannotOpen, Keys
 from hub.db import fetch_directly
 from hub.logs import get_logger
-from hub.messages.compose import DELIVER
 from hub.messages.content import open_request
 from hub.messages.deliver import ANSWER_WITHIN_S, Courier
 from hub.messages.fallback import ASK_AFTER, after_answer
+from hub.messages.queueing import DELIVER
 from hub.messages.receipts import store_reports
 from hub.messages.states import AttemptState, State
 from hub.messages.steps import add_steps, note, step

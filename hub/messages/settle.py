@@ -11,9 +11,9 @@ from typing import Any
 from hub.channels.vendor import AddressFault, Channel, Outcome
 from hub.db import fetch_directly
 from hub.messages.circuits import note_outcomes
-from hub.messages.compose import DELIVER
 from hub.messages.fallback import Next, after_answer
 from hub.messages.parcels import Parcel
+from hub.messages.queueing import DELIVER
 from hub.messages.states import AttemptState, State
 from hub.messages.steps import add_steps, step
 from hub.people.choices import choose

@@ -38,7 +38,8 @@ class AttemptState(StrEnum):
 
 
 # `queued → delivered` is a late proof for a channel that was given up; `failed → delivered` a vendor that corrects
-# itself, which carriers do; `delivered → bounced` a mail server that took the mail and sent it back.
+# itself, which carriers do; `delivered → bounced` a mail server that took the mail and sent it back. `cancelled →
+# queued` is for what was withdrawn by mistake, and `restore` alone takes it.
 ALLOWED: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset(
         {State.SENDING, State.SKIPPED, State.HELD, State.CANCELLED, State.FAILED, State.DELIVERED, State.READ}
@@ -65,7 +66,7 @@ ALLOWED: dict[State, frozenset[State]] = {
         {State.SENT, State.QUEUED, State.FAILED, State.BOUNCED, State.DELIVERED, State.READ, State.CANCELLED}
     ),
     State.SKIPPED: frozenset({State.QUEUED}),
-    State.CANCELLED: frozenset({State.DELIVERED, State.READ}),
+    State.CANCELLED: frozenset({State.DELIVERED, State.READ, State.QUEUED}),
 }
 # Nothing more is done about these by itself.
 SETTLED = frozenset({State.DELIVERED, State.READ, State.FAILED, State.BOUNCED, State.SKIPPED, State.CANCELLED})

@@ -85,6 +85,30 @@ async def test_figures_stand_above_the_first_page_and_lead_to_what_needs_a_look(
         assert len(listed(read(await client.get(look)))) == 1
 
 
+async def test_mail_to_staff_is_shown_with_their_name_and_never_as_a_test(hub: RunningHub, clinic: Clinic) -> None:
+    omar = clinic.omar
+    row: dict[str, Any] = {"staff_id": omar.id, "channels": ["email"], "channel": "email", "state": "failed"}
+    mail = await make_message(hub.house, clinic, None, **row, reason="refused")
+    untrue = await make_message(hub.house, clinic, None, **row, withdrawn_by=7)
+    attempt = await make_request(hub.house, clinic, mail, channel="email", out={"to": omar.email, "text": "A visit"})
+    async with browser_of(hub, clinic.admin) as client:
+        page = read(await client.get(f"{PATH}?q=omar"))
+        assert listed(page) == [str(untrue), str(mail)]
+        shown = [page, read(await client.get(f"{PATH}/{mail}")), read(await client.get(f"/console/outbox/{attempt}"))]
+        for each in shown:
+            assert breaches(each) == []
+            assert omar.name in said(each)
+            assert "Test" not in said(each)
+        assert "Send again" in said(shown[1])
+        assert "Send again" not in said(read(await client.get(f"{PATH}/{untrue}")))
+        assert "not true any more" in (await client.post(f"/api/v1/messages/{untrue}/retry")).json()["detail"]
+        found = (await client.get(f"/api/v1/messages/{mail}")).json()
+        assert (found["patient"], found["staff"]) == (None, {"id": str(omar.id), "name": omar.name})
+        answer = await client.post(f"{PATH}/export", data={"q": omar.email})
+        rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+        assert [(each["patient"], each["staff"]) for each in rows] == [("", omar.name)] * 2
+
+
 async def test_an_export_has_everything_that_matches_and_nothing_a_spreadsheet_would_run(
     hub: RunningHub, clinic: Clinic
 ) -> None:
@@ -103,7 +127,8 @@ async def test_an_export_has_everything_that_matches_and_nothing_a_spreadsheet_w
         assert "نورة" in everything.text
         read(await client.post(f"{PATH}/export", data={"state": "lost"}), 422)
     async with hub.house.database.of_tenant(clinic.id) as session:
-        notes = (await session.execute(select(AuditEntry.after).filter_by(action="messages.exported"))).scalars().all()
+        noted = select(AuditEntry.after).filter_by(action="messages.exported").order_by(AuditEntry.number)
+        notes = (await session.execute(noted)).scalars().all()
     assert notes == [{"state": "held"}, {}], "who was searched for is not noted"
 
 

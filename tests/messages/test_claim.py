@@ -13,9 +13,9 @@ from sqlalchemy import func, select, text, update
 from hub.channels.vendor import Channel, Fate, Outcome
 from hub.errors import Conflict, Unavailable
 from hub.messages import deliver, parcels
+from hub.messages.by_hand import send_now
 from hub.messages.claim import claim
 from hub.messages.compose import Sending, send_from_template, send_test
-from hub.messages.hurry import send_now
 from hub.messages.settle import settle
 from hub.messages.states import AttemptState, State
 from hub.messages.tables import Attempt, Message, MessageStep

@@ -15,6 +15,7 @@ from hub.audit import AuditEntry
 from hub.channels.vendor import Channel, File
 from hub.crypto import CannotOpen
 from hub.errors import Conflict, Invalid, NotFound
+from hub.messages.by_hand import cancel, retry, update_status
 from hub.messages.compose import (
     LONGEST_FILE_NAME,
     LONGEST_SUBJECT,
@@ -22,12 +23,9 @@ from hub.messages.compose import (
     MOST_FILE_BYTES,
     MOST_FILES,
     Sending,
-    cancel,
-    retry,
     send_from_template,
     send_message,
     send_test,
-    update_status,
 )
 from hub.messages.content import open_content, open_file
 from hub.messages.states import ALLOWED, CANCELLABLE, RETRYABLE, State

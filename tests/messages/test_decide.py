@@ -17,6 +17,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=RIYADH).astimezone(UTC)
 NIGHT = datetime(2026, 3, 1, 23, 30, tzinfo=RIYADH).astimezone(UTC)
 ALL = (Channel.SMS, Channel.WHATSAPP, Channel.EMAIL)
 FACTS = Facts(
+    withdrawn=False,
     channels=ALL,
     channel=Channel.SMS,
     has_left_before=False,

@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from hub.channels.vendor import AddressFault, Channel, Fate, Outcome, Outgoing
 from hub.messages import claim as claims
+from hub.messages.by_hand import cancel, retry
 from hub.messages.claim import claim
-from hub.messages.compose import cancel, retry
 from hub.messages.content import open_request
-from hub.messages.deliver import deliver_due, read_due
+from hub.messages.deliver import deliver_due, read_due, send, take
 from hub.messages.reconcile import ask_about_silent, read_in_doubt, reconcile
 from hub.messages.settle import settle
 from hub.messages.states import AttemptState, State
@@ -67,6 +67,18 @@ async def test_what_has_its_time_waits_for_it(post: Post) -> None:
     assert not post.vendor.sent
     await post.later(301)
     assert (await post.read(message)).state == State.SENT
+
+
+async def test_what_became_worthless_after_it_was_claimed_is_not_asked_for(post: Post) -> None:
+    """A reminder that waits for its turn may wait past the beginning of the visit."""
+    message = await post.queue(expires_at=NOON + timedelta(seconds=3))
+    parcels = await take(post.courier, post.clinic.id, "normal")
+    post.clock.move(timedelta(seconds=3))
+    await send(post.courier, post.clinic.id, parcels[0])
+    await post.later(6)
+    found = await post.read(message)
+    assert (found.state, found.reason) == (State.SKIPPED, "expired")
+    assert not post.vendor.sent
 
 
 async def test_consent_is_read_at_the_moment_of_sending(post: Post) -> None:

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from hub.channels.vendor import Channel, Fate, Outcome, Report, ReportKind
+from hub.messages.by_hand import cancel
 from hub.messages.claim import LEASE, claim
-from hub.messages.compose import cancel
 from hub.messages.fallback import ASK_AFTER
 from hub.messages.receipts import apply_due_reports
 from hub.messages.reconcile import reconcile

@@ -37,13 +37,20 @@ CODES = {
     "announcement",
     "preferences",
 }
+STAFF_CODES = {
+    "staff_appointment_booked",
+    "staff_appointment_rescheduled",
+    "staff_appointment_cancelled",
+    "staff_appointment_no_show",
+}
+WORDINGS = {(code, channel) for code in CODES for channel in Channel} | {(code, Channel.EMAIL) for code in STAFF_CODES}
 # With the examples, which are as long as usual ones. These give a reason, or two times of day.
 TWO_PARTS_IN_ENGLISH = {"appointment_rescheduled"}
 HEALTH = re.compile(r"result|diagnos|treat|medic|lab|scan|نتائج|نتيجة|تشخيص|علاج|دواء|مختبر|أشعة", re.IGNORECASE)
 
 
-def test_every_occasion_has_its_words_over_every_channel() -> None:
-    assert {(each.code, each.channel) for each in defaults()} == {(code, each) for code in CODES for each in Channel}
+def test_every_occasion_has_its_words_over_every_channel_and_staff_by_email() -> None:
+    assert {(each.code, each.channel) for each in defaults()} == WORDINGS
     assert {each.topic for each in defaults()} == set(Topic)
 
 
@@ -93,7 +100,7 @@ async def test_a_clinic_gets_what_it_lacks_published_and_only_once(house: House,
     async with house.open_work(clinic.id, SYSTEM) as work:
         await add_template(work, "results_ready", Channel.SMS, "results", own)
     async with house.open_work(clinic.id, SYSTEM) as work:
-        assert await install_defaults(work) == len(CODES) * 3 - 1
+        assert await install_defaults(work) == len(WORDINGS) - 1
     async with house.open_work(clinic.id, SYSTEM) as work:
         assert await install_defaults(work) == 0
         listed = await read_templates(work.session, Filters(search="results_ready", channel="sms"), None, 10)

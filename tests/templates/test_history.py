@@ -60,7 +60,7 @@ async def test_templates_are_listed_by_code_and_channel_in_pages(house: House, c
 
 async def test_filters_narrow_the_list(house: House, clinic: Clinic, other_clinic: Clinic) -> None:
     await find(house, clinic, "announcement")
-    assert len(await listed(house, clinic, Filters(channel="email"))) == 14
+    assert len(await listed(house, clinic, Filters(channel="email"))) == 18
     assert await listed(house, clinic, Filters(topic="results", channel="sms")) == [("results_ready", "sms")]
     assert await listed(house, clinic, Filters(search="PAYMENT_R", channel="sms")) == [
         ("payment_received", "sms"),

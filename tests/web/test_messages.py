@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import Page, expect
 
-from hub.messages import compose
+from hub.messages import by_hand
 from hub.messages.states import State
 from hub.people.staff import change_staff
 from hub.templates.defaults import install_defaults
@@ -119,7 +119,7 @@ async def test_the_page_of_a_message_follows_it_and_keeps_open_what_is_open(
     await page.goto(f"{hub.url}{PATH}/{message}")
     await page.locator(".request > summary").click()
     async with hub.house.open_work(lively.id, SYSTEM) as work:
-        await compose.update_status(work, message, State.DELIVERED, "Told by phone")
+        await by_hand.update_status(work, message, State.DELIVERED, "Told by phone")
     await expect(page.locator(".page-head .pill")).to_have_text("Delivered", timeout=10_000)
     await expect(page.locator(".request[open] .bubble")).to_be_visible()
     await expect(page.locator(".timeline")).to_contain_text("Told by phone")
