@@ -27,8 +27,13 @@ LONGEST_PASSWORD = 256
 _hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
 
 
-async def add_staff(work: Work, *, email: str, name: str, role: Role, language: str, password: str) -> Staff:
-    """Add somebody who can sign in. Raises Invalid on a short password, Conflict when the address is taken."""
+async def add_staff(
+    work: Work, *, email: str, name: str, role: Role, language: str, password: str, hashed: str | None = None
+) -> Staff:
+    """Add somebody who can sign in. Raises Invalid on a short password, Conflict when the address is taken.
+
+    `hashed` is the password's hash where it is made for many at once: making it is slow by design.
+    """
     _check_password(password)
     staff = Staff(
         id=uuid.uuid4(),
@@ -37,7 +42,7 @@ async def add_staff(work: Work, *, email: str, name: str, role: Role, language: 
         name=name,
         role=role,
         language=language,
-        password_hash=await hash_password(password),
+        password_hash=hashed or await hash_password(password),
         active=True,
         shortcuts=True,
         created_at=work.now,
@@ -79,6 +84,12 @@ async def list_staff(session: AsyncSession, after: str | None, limit: int) -> li
     query = select(Staff).order_by(Staff.email).limit(limit)
     if after is not None:
         query = query.where(Staff.email > after)
+    return list((await session.execute(query)).scalars())
+
+
+async def list_clinicians(session: AsyncSession) -> list[Staff]:
+    """The clinicians with whom visits can be booked, by name."""
+    query = select(Staff).where(Staff.role == Role.PROVIDER, Staff.active).order_by(Staff.name, Staff.id)
     return list((await session.execute(query)).scalars())
 
 
