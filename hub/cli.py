@@ -117,10 +117,11 @@ def time_travel(by: str | None, back: bool) -> None:
 def add_clinic(
     slug: str, name: str, zone: str, languages: tuple[str, ...], admin_email: str, admin_name: str, admin_password: str
 ) -> None:
-    """Open a clinic with its first administrator."""
+    """Open a clinic with its first administrator, and with words for everything that patients and staff are told."""
     from hub.people.roles import Role
     from hub.people.staff import add_staff
     from hub.people.tenants import open_tenant
+    from hub.templates.defaults import install_defaults
     from hub.wiring import build
     from hub.work import SYSTEM
 
@@ -135,6 +136,7 @@ def add_clinic(
                 language=languages[0],
                 password=admin_password,
             )
+            await install_defaults(work)
 
     asyncio.run(add())
 

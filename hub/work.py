@@ -84,6 +84,10 @@ class Work:
         """Tell everybody who watches `topic` that it has a newer version."""
         self.pushes.append(TopicChanged(self.tenant, topic, version))
 
+    def has_changed(self, topic: str) -> bool:
+        """Whether this unit of work tells of a newer version of `topic` already."""
+        return any(isinstance(push, TopicChanged) and push.topic == topic for push in self.pushes)
+
     def access_ended(
         self,
         person: uuid.UUID | None = None,

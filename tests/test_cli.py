@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from hub.serve import bind
+from hub.templates.defaults import defaults
 from tests.conftest import HUB_KEYS
 from tests.servers import fresh_database
 
@@ -92,6 +93,8 @@ async def test_a_database_is_migrated_filled_and_given_a_clinic(environment: Env
     assert await fetch(environment, "SELECT count(*) FROM api_keys") == 1
     assert (await run(environment, *ADD, *ADMIN)) == (0, "")
     assert await fetch(environment, "SELECT name FROM staff WHERE email = 'a@elm.example'") == "Ada"
+    of_elm = "SELECT count(DISTINCT code) FROM templates JOIN tenants ON tenants.id = tenant_id WHERE slug = 'elm'"
+    assert await fetch(environment, of_elm) == len({each.code for each in defaults()})
     code, said = await run(environment, *ADD, *ADMIN)
     assert (code, said) == (1, "hub: There is a clinic 'elm' already.\n")
 

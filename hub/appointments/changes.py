@@ -75,9 +75,10 @@ async def write_change(
 
 
 async def read_changes(session: AsyncSession, appointment: uuid.UUID) -> list[AppointmentChange]:
-    """What was done to an appointment, oldest first."""
+    """What was done to an appointment, oldest first; of very much, the latest."""
     query = select(AppointmentChange).where(AppointmentChange.appointment_id == appointment)
-    return list((await session.execute(query.order_by(AppointmentChange.id).limit(MOST_TOLD))).scalars())
+    latest = await session.execute(query.order_by(AppointmentChange.id.desc()).limit(MOST_TOLD))
+    return [*latest.scalars()][::-1]
 
 
 def said_with(keys: Keys, change: AppointmentChange) -> str | None:

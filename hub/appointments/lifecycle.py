@@ -1,7 +1,8 @@
 """An appointment's way from booking to thanks: each step writes its rows, plans ahead, and tells who is to know.
 
 Everybody who changes an appointment locks the clinic's board first: a clinic's changes are one after the other, so that
-no number is lost, nobody waits in a ring, and what is planned always belongs to the time that counts.
+no number is lost, nobody waits in a ring, and what is planned always belongs to the time that counts. The audit log
+comes last: whoever has a message or a bell may be waiting for it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
 from hub import audit
 from hub.appointments.board import board_changed
 from hub.appointments.changes import News, restored, snapshot, write_change
-from hub.appointments.planned import cancel_planned, plan_no_show, plan_reminders
-from hub.appointments.states import AHEAD, Clearance, Consent, State, check_move
-from hub.appointments.tables import Appointment, AppointmentNumber
+from hub.appointments.numbers import next_number
+from hub.appointments.planned import cancel_planned, plan_no_show, plan_reminders, plan_taken_back
+from hub.appointments.states import AHEAD, MAY_WISH, Clearance, Consent, State, check_move
+from hub.appointments.tables import Appointment
 from hub.appointments.tell import tell
 from hub.appointments.tellings import Event
 from hub.errors import Conflict, NotFound
 from hub.messages.withdraw import withdraw
-from hub.people.patients import Arriving, find_or_open_file
+from hub.people.patients import Arriving, find_or_open_file, read_patient
 from hub.people.staff import get_clinician
 from hub.people.tables import Patient
 from hub.people.tenants import read_clinic
@@ -63,8 +64,8 @@ async def book(work: Work, booking: Booking) -> Appointment:
     """Book a visit: open the patient's file if it is the first one, number it, plan its reminders, tell the clinician.
 
     With an external id that is known, the same booking returns the appointment as it is, one with a newer source
-    version moves it, an older one changes nothing, and without versions another booking raises Conflict. Raises Invalid
-    for an unknown clinician and for a patient's number or address that cannot be, NotFound for an unknown patient.
+    version moves it, an older one changes nothing, and another booking without versions, or for another patient, raises
+    Conflict. Raises Invalid for an unknown clinician and a number or address that cannot be, NotFound without patient.
     """
     clinic = await read_clinic(work.session, work.tenant)
     clinician = await get_clinician(work.session, booking.clinician_id)
@@ -76,7 +77,7 @@ async def book(work: Work, booking: Booking) -> Appointment:
     appointment = Appointment(
         id=uuid.uuid4(),
         tenant_id=work.tenant,
-        number=await _next_number(work, booking.starts_at.astimezone(clinic.zone).year),
+        number=await next_number(work, booking.starts_at.astimezone(clinic.zone).year),
         external_id=booking.external_id,
         source_version=booking.source_version,
         patient_id=patient.id,
@@ -93,20 +94,22 @@ async def book(work: Work, booking: Booking) -> Appointment:
     work.session.add(appointment)
     await work.session.flush()
     change = await write_change(work, appointment, Event.BOOKED)
-    await audit.record(work, "appointment.booked", "appointment", appointment.id, after=snapshot(appointment))
     await plan_reminders(work, appointment, clinic)
     if booking.tell:
         await tell(work, appointment, News(change, Event.BOOKED))
+    await audit.record(work, "appointment.booked", "appointment", appointment.id, after=snapshot(appointment))
     return appointment
 
 
-async def confirm(work: Work, appointment_id: uuid.UUID, *, source_version: int | None = None) -> Appointment:
-    """The patient comes at this time. Raises NotFound and Conflict."""
+async def confirm(
+    work: Work, appointment_id: uuid.UUID, *, source_version: int | None = None, hold: timedelta = AT_ONCE
+) -> Appointment:
+    """The patient comes at this time, also after they had asked for another one. Raises NotFound and Conflict."""
 
     def confirmed(appointment: Appointment) -> None:
         appointment.confirmed_at, appointment.wish = work.now, None
 
-    return await _change(work, appointment_id, State.CONFIRMED, confirmed, source_version=source_version)
+    return await _change(work, appointment_id, State.CONFIRMED, confirmed, source_version=source_version, hold=hold)
 
 
 async def move(
@@ -165,13 +168,7 @@ async def complete(
 ) -> Appointment:
     """The visit is over: the patient is thanked, and told the next steps. Raises NotFound and Conflict."""
     return await _change(
-        work,
-        appointment_id,
-        State.COMPLETED,
-        _ended(work),
-        said=next_steps,
-        source_version=source_version,
-        hold=hold,
+        work, appointment_id, State.COMPLETED, _ended(work), said=next_steps, source_version=source_version, hold=hold
     )
 
 
@@ -206,7 +203,7 @@ async def miss(work: Work, appointment_id: uuid.UUID, *, source_version: int | N
 async def ask_for_another_time(work: Work, appointment_id: uuid.UUID, note: str = "") -> Appointment:
     """Write down that the patient asks for another time, and tell who can give one. Raises NotFound and Conflict."""
     appointment = await lock_appointment(work, appointment_id)
-    if State(appointment.state) not in AHEAD:
+    if State(appointment.state) not in MAY_WISH:
         raise Conflict(f"Appointment {appointment.number} is {appointment.state}; its time cannot change any more.")
     before = snapshot(appointment)
     appointment.wish = "another_time"
@@ -237,11 +234,13 @@ async def _change(
     appointment = await lock_appointment(work, appointment_id)
     if _is_overtaken(appointment, source_version):
         return appointment
-    check_move(appointment.number, appointment.state, to)
+    comes_after_all = to is State.CONFIRMED and appointment.state == State.CONFIRMED and appointment.wish is not None
+    if not comes_after_all:
+        check_move(appointment.number, appointment.state, to)
     before = snapshot(appointment)
+    set_(appointment)
     appointment.state = to
     appointment.source_version = source_version if source_version is not None else appointment.source_version
-    set_(appointment)
     await _finish(work, appointment, Event(to), before, said, hold)
     return appointment
 
@@ -253,6 +252,8 @@ async def _move(
     reason: str,
     source_version: int | None,
     hold: timedelta = AT_ONCE,
+    *,
+    tells: bool = True,
 ) -> Appointment:
     clinician = to.clinician_id or appointment.clinician_id
     if clinician != appointment.clinician_id:
@@ -263,11 +264,13 @@ async def _move(
     if place == (appointment.starts_at, appointment.minutes, appointment.clinician_id):
         return appointment
     check_move(appointment.number, appointment.state, State.RESCHEDULED)
+    # With somebody else, or for longer, at the same time: what the patient said of the time still holds.
+    if place[0] != appointment.starts_at or State(appointment.state) not in AHEAD:
+        appointment.state = State.RESCHEDULED
+        appointment.confirmed_at = appointment.ended_at = appointment.wish = None
     appointment.starts_at, appointment.minutes, appointment.clinician_id = place
-    appointment.state = State.RESCHEDULED
     appointment.occurrence += 1
-    appointment.confirmed_at = appointment.ended_at = appointment.wish = None
-    await _finish(work, appointment, Event.RESCHEDULED, before, reason, hold)
+    await _finish(work, appointment, Event.RESCHEDULED, before, reason, hold, tells=tells)
     return appointment
 
 
@@ -278,30 +281,35 @@ async def _finish(
     before: dict[str, object],
     said: str = "",
     hold: timedelta = AT_ONCE,
+    *,
+    tells: bool = True,
 ) -> None:
     appointment.updated_at = work.now
     await work.session.flush()
     change = await write_change(work, appointment, event, before, said)
-    await audit.record(work, f"appointment.{event}", "appointment", appointment.id, before, snapshot(appointment))
     if event in OVERTAKES:
         await cancel_planned(work, appointment.id, event)
         await withdraw(work, about=appointment.id, by=change)
     if event is Event.RESCHEDULED:
+        if before["starts_at"] == appointment.starts_at.isoformat():
+            await plan_taken_back(work, appointment, change)
         await plan_reminders(work, appointment, await read_clinic(work.session, work.tenant))
     if event is Event.NO_SHOW:
         await plan_no_show(work, appointment)
-        return
-    await tell(work, appointment, News(change, event, said, restored(before), hold))
+    elif tells:
+        await tell(work, appointment, News(change, event, said, restored(before), hold))
+    await audit.record(work, f"appointment.{event}", "appointment", appointment.id, before, snapshot(appointment))
 
 
 async def _book_again(work: Work, earlier: Appointment, booking: Booking) -> Appointment:
     if _is_overtaken(earlier, booking.source_version):
         return earlier
-    is_same = _is_same(earlier, await _patient_of(work, earlier), booking)
-    if booking.source_version is None and not is_same:
+    patient = await read_patient(work.session, earlier.patient_id)
+    may_differ = booking.source_version is not None
+    if _is_somebody_else(patient, booking.patient) or not (may_differ or _is_same(earlier, patient, booking)):
         raise Conflict(f"The external id belongs to appointment {earlier.number}, which was booked differently.")
     to = NewTime(booking.starts_at, booking.minutes, booking.clinician_id)
-    return await _move(work, earlier, to, "", booking.source_version)
+    return await _move(work, earlier, to, "", booking.source_version, tells=booking.tell)
 
 
 def _ended(work: Work) -> Callable[[Appointment], None]:
@@ -324,22 +332,16 @@ async def _by_external_id(work: Work, external_id: str | None) -> Appointment | 
     return (await work.session.execute(query)).scalar_one_or_none()
 
 
-async def _patient_of(work: Work, appointment: Appointment) -> Patient:
-    return (await work.session.execute(select(Patient).where(Patient.id == appointment.patient_id))).scalar_one()
+def _is_somebody_else(patient: Patient, wanted: Arriving) -> bool:
+    """By an id alone: a name may have been mended."""
+    if wanted.id is not None:
+        return wanted.id != patient.id
+    return len({wanted.external_id, patient.external_id} - {None}) > 1
 
 
 def _is_same(appointment: Appointment, patient: Patient, booking: Booking) -> bool:
-    booked = (booking.clinician_id, booking.starts_at, booking.minutes)
+    booked, wanted = (booking.clinician_id, booking.starts_at, booking.minutes), booking.patient
     if (appointment.clinician_id, appointment.starts_at, appointment.minutes) != booked:
         return False
-    wanted = booking.patient
-    if wanted.id is not None or wanted.external_id is not None:
-        return wanted.id == patient.id or wanted.external_id == patient.external_id
-    return patient.name == wanted.name
-
-
-async def _next_number(work: Work, year: int) -> str:
-    add = insert(AppointmentNumber).values(tenant_id=work.tenant, year=year, last=1)
-    upsert = add.on_conflict_do_update(index_elements=["tenant_id", "year"], set_={"last": AppointmentNumber.last + 1})
-    number = (await work.session.execute(upsert.returning(AppointmentNumber.last))).scalar_one()
-    return f"{year}-{number:06}"
+    by_name = wanted.id is None and wanted.external_id is None
+    return wanted.name == patient.name if by_name else wanted.external_id in (None, patient.external_id)

@@ -95,5 +95,5 @@ def settle_due(due: list[datetime], starts_at: datetime, now: datetime) -> list[
     """
     if starts_at <= now:
         return [TOO_LATE] * len(due)
-    latest = max(range(len(due)), key=lambda place: due[place])
+    latest = max(range(len(due)), key=lambda place: due[place], default=None)
     return [None if place == latest else SUPERSEDED for place in range(len(due))]

@@ -49,6 +49,8 @@ MOVES: dict[State, frozenset[State]] = {
 }
 # The patient is still to come: these are reminded, and may answer.
 AHEAD = frozenset({State.BOOKED, State.CONFIRMED, State.RESCHEDULED})
+# Whoever did not come may still wish for a time.
+MAY_WISH = AHEAD | {State.CANCELLED, State.NO_SHOW}
 
 
 def check_move(number: str, now: str, to: State) -> None:

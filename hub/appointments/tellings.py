@@ -42,13 +42,17 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One row of the table; `code` is the template, none in the app. `usual` is whether a new clinic tells it."""
+    """One row of the table; `code` is the template, none in the app. `usual` is whether a new clinic tells it.
+
+    One `of_the_patient` is told only when the patient did it: who did it at the desk need not be told there.
+    """
 
     event: Event
     to: Recipient
     over: Way
     code: str | None = None
     usual: bool = True
+    of_the_patient: bool = False
 
     @property
     def key(self) -> tuple[Event, Recipient, Way]:
@@ -77,6 +81,7 @@ TELLINGS: tuple[Telling, ...] = (
     Telling(Event.CANCELLED, _PATIENT, Way.EMAIL, "appointment_cancelled"),
     Telling(Event.CANCELLED, _CLINICIAN, Way.IN_APP),
     Telling(Event.CANCELLED, _CLINICIAN, Way.EMAIL, "staff_appointment_cancelled"),
+    Telling(Event.CANCELLED, _DESK, Way.IN_APP, of_the_patient=True),
     Telling(Event.NO_SHOW, _PATIENT, Way.EMAIL, "appointment_no_show"),
     Telling(Event.NO_SHOW, _CLINICIAN, Way.IN_APP),
     Telling(Event.NO_SHOW, _CLINICIAN, Way.EMAIL, "staff_appointment_no_show"),

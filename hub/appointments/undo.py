@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from hub import audit
 from hub.appointments.changes import read_changes, restored, snapshot, write_change
 from hub.appointments.lifecycle import lock_appointment
-from hub.appointments.planned import cancel_planned, plan_reminders, revive_planned
+from hub.appointments.planned import cancel_planned, revive_planned
 from hub.appointments.tables import Appointment, AppointmentChange
 from hub.appointments.tell import take_back
 from hub.appointments.tellings import Event
 from hub.errors import Conflict
-from hub.messages.withdraw import restore
-from hub.people.tenants import read_clinic
+from hub.messages.withdraw import restore, withdraw
 from hub.work import Work
 
 # A click is noticed to be wrong soon, or by somebody who should say so by a change of its own.
@@ -47,27 +46,22 @@ async def undo(work: Work, appointment_id: uuid.UUID) -> Appointment:
     appointment.updated_at, change.undone_at = work.now, work.now
     await work.session.flush()
     undoing = await write_change(work, appointment, Event.UNDONE, before)
-    await audit.record(
-        work,
-        "appointment.undone",
-        "appointment",
-        appointment.id,
-        before,
-        snapshot(appointment) | {"undid": change.event},
-    )
-    await _plan_again(work, appointment, change)
+    await _plan_again(work, appointment, change, undoing)
     await take_back(work, appointment, change, undoing)
     await restore(work, about=appointment.id, withdrawn_by=change.id)
+    after = snapshot(appointment) | {"undid": change.event}
+    await audit.record(work, "appointment.undone", "appointment", appointment.id, before, after)
     return appointment
 
 
-async def _plan_again(work: Work, appointment: Appointment, change: AppointmentChange) -> None:
+async def _plan_again(work: Work, appointment: Appointment, change: AppointmentChange, undoing: int) -> None:
     if change.event == Event.RESCHEDULED:
+        await withdraw(work, about=appointment.id, by=undoing, prefix=f"reminder/{appointment.id}/")
         # A time that came back is another one: what was already sent for it before must not count as sent now.
         appointment.occurrence += 1
         await work.session.flush()
         await cancel_planned(work, appointment.id, Event.UNDONE)
-        await plan_reminders(work, appointment, await read_clinic(work.session, work.tenant), since=change.at)
+        await revive_planned(work, appointment, Event.RESCHEDULED, of=change.occurrence - 1)
     elif change.event in (Event.ARRIVED, Event.CANCELLED, Event.NO_SHOW):
         await cancel_planned(work, appointment.id, Event.UNDONE)
         await revive_planned(work, appointment, Event(change.event))

@@ -50,6 +50,12 @@ class Notification(OfTenant, Base):
         UniqueConstraint("person_id", "number"),
         Index("notifications_by_change", "person_id", "seq"),
         Index("notifications_unread", "person_id", "number", postgresql_where=text("read_at IS NULL")),
+        Index(
+            "notifications_of_object",
+            "tenant_id",
+            "related_id",
+            postgresql_where=text("related_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+from hub.appointments import due as plans
 from hub.errors import HubError
 from hub.logs import get_logger
 from hub.messages.deliver import AT_ONCE, Due, read_due, send, take
@@ -16,6 +18,7 @@ from hub.messages.parcels import Parcel
 from hub.messages.receipts import apply_due_reports
 from hub.messages.reconcile import read_in_doubt, reconcile
 from hub.wiring import House
+from hub.work import SYSTEM
 
 log = get_logger(__name__)
 
@@ -26,6 +29,7 @@ TENANTS_AT_ONCE = 4
 BATCHES_AT_ONCE = 4
 FINISH_WITHIN_S = 20.0
 REPORTS = "reports"
+PLANS = "plans"
 
 
 class Lanes:
@@ -37,6 +41,7 @@ class Lanes:
     def __init__(self, house: House) -> None:
         self._house = house
         self._room = {lane: asyncio.Semaphore(TENANTS_AT_ONCE) for lane in ("critical", "normal", "bulk")}
+        self._planning = asyncio.Semaphore(TENANTS_AT_ONCE)
         self._places: dict[Due, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
         self._awake: dict[object, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,15 +82,18 @@ class Lanes:
         self._wake(REPORTS, partial(apply_due_reports, house.database, house.open_work, house.keys, house.clock))
 
     async def sweep(self) -> None:
-        """Wake whatever is due, and ask about what is in doubt."""
+        """Wake whatever is due, of messages and of what was planned, and ask about what is in doubt."""
         house = self._house
         async with house.database.watching() as watch:
             dues = await read_due(watch, house.clock())
             doubtful = await read_in_doubt(watch, house.clock())
+            planning = await plans.tenants_due(watch, house.clock())
         for due in dues:
             self.wake(due)
         for tenant in doubtful:
             self._wake(tenant, partial(reconcile, house.courier, tenant))
+        for tenant in planning:
+            self._wake((PLANS, tenant), partial(self._tell_planned, tenant))
         self.wake_reports()
 
     def _wake(self, what: object, do: Callable[[], Awaitable[object]]) -> None:
@@ -135,6 +143,13 @@ class Lanes:
             log.exception("could not send")
         finally:
             places.release()
+
+    async def _tell_planned(self, tenant: uuid.UUID) -> None:
+        dealt_with = plans.AT_ONCE
+        while dealt_with == plans.AT_ONCE and not self._stopping:
+            # By the batch, like the lanes: a tenant with much to tell holds up no other one for long.
+            async with self._planning, self._house.open_work(tenant, SYSTEM) as work:
+                dealt_with = await plans.tell_due(work, plans.AT_ONCE)
 
     async def _sweep_forever(self) -> None:
         while True:

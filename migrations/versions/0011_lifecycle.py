@@ -24,7 +24,7 @@ def upgrade() -> None:
             ADD started_at timestamptz,
             ADD ended_at timestamptz,
             ADD CHECK (state IN ({STATES})),
-            ADD CHECK (state NOT IN ({SEEN}) OR arrived_at IS NOT NULL),
+            ADD CONSTRAINT appointments_seen_check CHECK (state NOT IN ({SEEN}) OR arrived_at IS NOT NULL),
             ADD UNIQUE (tenant_id, id)""")
     op.execute("""
         CREATE TABLE appointment_changes (
@@ -84,6 +84,10 @@ def upgrade() -> None:
             changed_at timestamptz NOT NULL
         )""")
     guard("appointment_rules", "SELECT, INSERT, UPDATE")
+    # An appointment's story, and taking back what was told of it, look for the rings about one object.
+    op.execute("""
+        CREATE INDEX notifications_of_object ON notifications (tenant_id, related_id)
+        WHERE related_id IS NOT NULL""")
     # Staff are written to as well; what is taken back before it has left remembers by which change.
     op.execute("""
         ALTER TABLE messages
@@ -98,13 +102,15 @@ def downgrade() -> None:
     op.execute("DELETE FROM message_attempts WHERE message_id IN (SELECT id FROM messages WHERE staff_id IS NOT NULL)")
     op.execute("DELETE FROM messages WHERE staff_id IS NOT NULL")
     op.execute("ALTER TABLE messages DROP withdrawn_by, DROP staff_id")
+    op.execute("DROP INDEX notifications_of_object")
     for table in ("appointment_rules", "telling_switches", "planned_notices", "appointment_changes"):
         op.execute(f"DROP TABLE {table}")
     op.execute(f"UPDATE appointments SET state = 'arrived' WHERE state IN ({SEEN})")
     op.execute("UPDATE appointments SET state = 'booked', arrived_at = NULL WHERE state <> 'arrived'")
     op.execute("""
         ALTER TABLE appointments
-            DROP CONSTRAINT appointments_state_check, DROP CONSTRAINT appointments_tenant_id_id_key,
+            DROP CONSTRAINT appointments_state_check, DROP CONSTRAINT appointments_seen_check,
+            DROP CONSTRAINT appointments_tenant_id_id_key,
             DROP occurrence, DROP source_version, DROP wish, DROP confirmed_at, DROP started_at, DROP ended_at,
             ADD CHECK (state IN ('booked', 'arrived')),
             ADD CHECK ((state = 'arrived') = (arrived_at IS NOT NULL))""")

@@ -4,134 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
-from hub.channels.registry import Registry
-from hub.channels.vendor import Channel, Outgoing, Report, ReportKind
+from hub.channels.vendor import Channel, Report, ReportKind
 from hub.local.valkey import Valkey
-from hub.messages.compose import Sending, send_message
 from hub.messages.deliver import AT_ONCE, Due
 from hub.messages.parcels import Parcel
 from hub.messages.receipts import store_reports
 from hub.messages.states import State
-from hub.messages.tables import Attempt, Message
-from hub.people.choices import Topic
-from hub.people.tables import Patient
+from hub.messages.tables import Attempt
 from hub.scheduler import lanes as lanes_room
 from hub.scheduler import worker
 from hub.scheduler.lanes import Lanes
-from hub.settings import Settings
-from hub.wiring import House, build
-from hub.work import SYSTEM
-from tests.conftest import MovableClock
-from tests.factories import Clinic, add_patient, open_clinic
 from tests.messages.post import NOON
-from tests.messages.vendors import BUSY, SILENT, Scripted
-from tests.servers import fresh_database, own_valkey
-
-# A machine that has much else to do.
-WITHIN_S = 20.0
-
-
-@dataclass
-class Office:
-    """A house with a database of its own, a clinic in it, and a vendor that answers as it is told."""
-
-    house: House
-    clinic: Clinic
-    patient: Patient
-    vendor: Scripted
-    clock: MovableClock
-
-    async def queue(self, lane: str = "normal", words: str = "Hello", **changes: Any) -> uuid.UUID:
-        sending = Sending(self.patient.id, topic=Topic.REMINDERS, text=words, channels=(Channel.SMS,), lane=lane)
-        async with self.house.open_work(self.clinic.id, SYSTEM) as work:
-            return (await send_message(work, replace(sending, **changes))).id
-
-    async def state(self, message: uuid.UUID) -> str:
-        async with self.house.database.of_tenant(self.clinic.id) as session:
-            return (await session.execute(select(Message.state).where(Message.id == message))).scalar_one()
-
-    async def becomes(self, message: uuid.UUID, state: State) -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while await self.state(message) != state:
-                await asyncio.sleep(0.02)
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[asyncio.Task[None]]:
-        """A whole worker."""
-        task = asyncio.create_task(worker.work_forever(self.house))
-        try:
-            yield task
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-@dataclass
-class Gate:
-    """A vendor's door: requests whose words it knows wait until it is opened."""
-
-    words: str
-    begun: asyncio.Event
-    opened: asyncio.Event
-
-    async def __call__(self, outgoing: Outgoing) -> None:
-        if outgoing.text == self.words:
-            self.begun.set()
-            await self.opened.wait()
-
-
-def gate(words: str = "slow") -> Gate:
-    return Gate(words, asyncio.Event(), asyncio.Event())
-
-
-@pytest.fixture
-def valkey() -> Iterator[Valkey]:
-    """One to kill."""
-    with own_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-async def office(settings: Settings, clock: MovableClock, valkey: Valkey) -> AsyncIterator[Office]:
-    """A clinic at noon."""
-    clock.stop(NOON)
-    async with fresh_database() as url:
-        own = settings.model_copy(update={"database_url": SecretStr(url), "redis_url": SecretStr(valkey.url())})
-        async with build(own, "test lanes", clock) as built:
-            vendor = Scripted()
-            courier = replace(built.courier, vendors=Registry({channel: [vendor] for channel in Channel}))
-            house = replace(built, courier=courier, vendors=courier.vendors)
-            clinic = await open_clinic(house)
-            yield Office(house, clinic, await add_patient(house, clinic), vendor, clock)
-
-
-@pytest.fixture
-def no_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is found: what is sent was asked for."""
-
-    async def nothing(*_values: Any) -> list[Any]:
-        return []
-
-    monkeypatch.setattr(lanes_room, "read_due", nothing)
-    monkeypatch.setattr(lanes_room, "read_in_doubt", nothing)
-
-
-@pytest.fixture
-def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses that nobody has to wait for."""
-    monkeypatch.setattr(lanes_room, "SWEEP_EVERY_S", 0.05)
-    monkeypatch.setattr(worker, "PAUSE_S", 0.1)
+from tests.messages.vendors import BUSY, SILENT
+from tests.scheduler.office import WITHIN_S, Office, gate
 
 
 def count_serving(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], Any]) -> list[int]:
