@@ -1,96 +1,42 @@
-"""`/api/v1/appointments`: booking, reading, arriving."""
+"""`/api/v1/appointments`: booking, reading, and every step of a visit."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hub.api.auth import Caller, caller_of, house_of
-from hub.api.bodies import (
-    MOST_PER_PAGE,
-    PER_PAGE,
-    Body,
-    Day,
-    ExternalId,
-    Line,
-    Moment,
-    idempotency_of,
-    moment_in_cursor,
-    read_body,
-    read_cursor,
-    read_query,
-    write_cursor,
+from hub.api.appointment_shapes import (
+    Arrival,
+    BookingBody,
+    Cancellation,
+    Completion,
+    Listing,
+    Move,
+    Readiness,
+    Said,
+    appointment_json,
+    cursor_behind,
+    story_json,
 )
-from hub.appointments.board import Visit, read_visit, read_visits
-from hub.appointments.lifecycle import Booking, arrive, book
-from hub.appointments.states import Clearance, Consent
-from hub.errors import FieldError, Invalid
+from hub.api.auth import Caller, caller_of, house_of
+from hub.api.bodies import Body, Model, idempotency_of, read_body, read_query
+from hub.appointments import lifecycle, undo
+from hub.appointments.board import Visit, read_visit, read_visit_by_external_id, read_visits
+from hub.appointments.planned import read_planned
+from hub.appointments.readiness import note_readiness
+from hub.appointments.story import read_story
+from hub.appointments.tables import Appointment
+from hub.errors import FieldError, Invalid, NotFound
 from hub.idempotency import once
-from hub.people.patients import Arriving
 from hub.people.roles import Permission
+from hub.work import Work
 
-LONGEST_VISIT_MINUTES = 24 * 60
-
-
-class PatientBody(Body):
-    """Who comes; `external_id` is the practice system's own id of the patient."""
-
-    name: Line
-    external_id: ExternalId | None = None
-    language: Literal["en", "ar"] | None = None
-
-
-class BookingBody(Body):
-    """A visit to book."""
-
-    patient: PatientBody
-    clinician_id: uuid.UUID
-    starts_at: Moment
-    minutes: Annotated[int, Field(ge=1, le=LONGEST_VISIT_MINUTES)] = 30
-    external_id: ExternalId | None = None
-    clearance: Clearance = Clearance.PENDING
-    consent: Consent = Consent.MISSING
-
-
-class Arrival(Body):
-    """How things stand at the desk; what is left out stays as it was."""
-
-    clearance: Clearance | None = None
-    consent: Consent | None = None
-
-
-class Listing(Body):
-    """Which visits: of one day at the clinic, of one clinician."""
-
-    day: Day | None = None
-    clinician_id: uuid.UUID | None = None
-    after: str | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE)] = PER_PAGE
-
-
-def appointment_json(visit: Visit) -> dict[str, Any]:
-    """An appointment as the API shows it."""
-    found = visit.appointment
-    return {
-        "id": str(found.id),
-        "number": found.number,
-        "external_id": found.external_id,
-        "state": found.state,
-        "starts_at": found.starts_at.isoformat(),
-        "minutes": found.minutes,
-        "patient": {"id": str(found.patient_id), "name": visit.patient},
-        "clinician": {"id": str(found.clinician_id), "name": visit.clinician},
-        "clearance": found.clearance,
-        "consent": found.consent,
-        "arrived_at": found.arrived_at.isoformat() if found.arrived_at else None,
-        "created_at": found.created_at.isoformat(),
-        "updated_at": found.updated_at.isoformat(),
-    }
+# What `book` refuses of a patient, and where that stands in the body.
+IN_THE_PATIENT = frozenset({"phone", "email"})
 
 
 def own_only(caller: Caller) -> uuid.UUID | None:
@@ -102,7 +48,7 @@ def own_only(caller: Caller) -> uuid.UUID | None:
 
 
 async def create(request: Request) -> Response:
-    """POST: book a visit."""
+    """POST: book a visit; one with an external id that is known is not booked twice, and a newer version moves it."""
     caller = await caller_of(request)
     caller.needs(Permission.APPOINTMENTS_WRITE)
     body = await read_body(request, BookingBody)
@@ -110,7 +56,7 @@ async def create(request: Request) -> Response:
     async with house_of(request).open_work(caller.tenant, caller.actor) as work:
 
         async def booked() -> dict[str, Any]:
-            return {"id": str((await book(work, _booking(body))).id)}
+            return {"id": str((await _book(work, body)).id)}
 
         answer = await once(work, idempotency, booked)
         visit = await read_visit(work.session, uuid.UUID(answer["id"]))
@@ -118,71 +64,162 @@ async def create(request: Request) -> Response:
     return JSONResponse(appointment_json(visit), 201, location)
 
 
-def _booking(body: BookingBody) -> Booking:
-    return Booking(
-        patient=Arriving(body.patient.name, external_id=body.patient.external_id, language=body.patient.language),
-        clinician_id=body.clinician_id,
-        starts_at=body.starts_at,
-        minutes=body.minutes,
-        external_id=body.external_id,
-        clearance=body.clearance,
-        consent=body.consent,
-    )
+async def confirm(request: Request) -> Response:
+    """POST: the patient comes at this time."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Said) -> Appointment:
+        return await lifecycle.confirm(work, visit, source_version=body.version)
+
+    return await _do(request, Said, act)
 
 
-async def mark_arrived(request: Request) -> Response:
+async def move(request: Request) -> Response:
+    """POST: give the visit another time, length or clinician."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Move) -> Appointment:
+        return await lifecycle.move(work, visit, body.to, reason=body.reason, source_version=body.version)
+
+    return await _do(request, Move, act)
+
+
+async def arrive(request: Request) -> Response:
     """POST: the patient is at the desk."""
-    caller = await caller_of(request)
-    caller.needs(Permission.APPOINTMENTS_WRITE)
-    body = await read_body(request, Arrival)
-    idempotency = await idempotency_of(request)
-    async with house_of(request).open_work(caller.tenant, caller.actor) as work:
 
-        async def welcome() -> dict[str, Any]:
-            arrived = await arrive(work, request.path_params["id"], body.clearance, body.consent)
-            return {"id": str(arrived.id)}
+    async def act(work: Work, visit: uuid.UUID, body: Arrival) -> Appointment:
+        return await lifecycle.arrive(work, visit, body.clearance, body.consent, source_version=body.version)
 
-        await once(work, idempotency, welcome)
-        visit = await read_visit(work.session, request.path_params["id"])
-    return JSONResponse(appointment_json(visit))
+    return await _do(request, Arrival, act)
+
+
+async def start(request: Request) -> Response:
+    """POST: the patient is with the clinician."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Said) -> Appointment:
+        return await lifecycle.start(work, visit, source_version=body.version)
+
+    return await _do(request, Said, act)
+
+
+async def complete(request: Request) -> Response:
+    """POST: the visit is over."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Completion) -> Appointment:
+        return await lifecycle.complete(work, visit, next_steps=body.next_steps, source_version=body.version)
+
+    return await _do(request, Completion, act)
+
+
+async def cancel(request: Request) -> Response:
+    """POST: the visit does not take place."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Cancellation) -> Appointment:
+        return await lifecycle.cancel(work, visit, reason=body.reason, source_version=body.version)
+
+    return await _do(request, Cancellation, act)
+
+
+async def miss(request: Request) -> Response:
+    """POST: the patient did not come."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Said) -> Appointment:
+        return await lifecycle.miss(work, visit, source_version=body.version)
+
+    return await _do(request, Said, act)
+
+
+async def take_back(request: Request) -> Response:
+    """POST: undo the latest step of somebody at the desk, within a quarter of an hour."""
+
+    async def act(work: Work, visit: uuid.UUID, _body: Body) -> Appointment:
+        return await undo.undo(work, visit)
+
+    return await _do(request, Body, act)
+
+
+async def change(request: Request) -> Response:
+    """PATCH: how clearance and consent stand now; nobody is told."""
+
+    async def act(work: Work, visit: uuid.UUID, body: Readiness) -> Appointment:
+        return await note_readiness(work, visit, body.clearance, body.consent)
+
+    return await _do(request, Readiness, act)
 
 
 async def show(request: Request) -> Response:
-    """GET: one visit; a clinician sees their own only."""
+    """GET: one visit with what is planned for it and what was told of it; a clinician sees their own only."""
     caller = await caller_of(request)
     mine = own_only(caller)
-    async with house_of(request).database.of_tenant(caller.tenant) as session:
+    house = house_of(request)
+    async with house.database.at_one_moment(caller.tenant) as session:
         visit = await read_visit(session, request.path_params["id"], mine)
-    return JSONResponse(appointment_json(visit))
+        story = await read_story(session, house.keys, visit.appointment.id)
+        planned = await read_planned(session, visit.appointment.id)
+    return JSONResponse(appointment_json(visit) | story_json(story, planned))
 
 
 async def list_(request: Request) -> Response:
-    """GET: a day's visits by time; today's at the clinic unless another day is named."""
+    """GET: visits by time, today's at the clinic unless others are asked for; a clinician sees their own only."""
     caller = await caller_of(request)
     mine = own_only(caller)
     listing = read_query(request, Listing)
+    if listing.external_id is not None:
+        return await _find(request, caller, listing.external_id, mine)
+    after = listing.place()
     house = house_of(request)
-    since, until = caller.clinic.bounds_of(listing.day or caller.clinic.today(house.clock()))
+    since, until = listing.bounds(caller.clinic, house.clock())
     async with house.database.of_tenant(caller.tenant) as session:
         visits = await read_visits(
             session,
             since,
             until,
             clinician=mine or listing.clinician_id,
-            after=_after(listing.after),
+            states=listing.state,
+            search=listing.q,
+            after=after,
             limit=listing.limit + 1,
         )
     shown = visits[: listing.limit]
-    last = shown[-1].appointment if len(visits) > listing.limit else None
-    more = write_cursor(last.starts_at.isoformat(), last.id) if last else None
-    return JSONResponse({"items": [appointment_json(visit) for visit in shown], "after": more})
+    return _page(shown, cursor_behind(shown[-1]) if len(visits) > listing.limit else None)
 
 
-def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
-    if cursor is None:
-        return None
-    starts_at, found = read_cursor(cursor, 2)
+async def _find(request: Request, caller: Caller, external_id: str, mine: uuid.UUID | None) -> Response:
+    async with house_of(request).database.of_tenant(caller.tenant) as session:
+        visit = await read_visit_by_external_id(session, external_id, mine)
+    return _page([visit] if visit else [], None)
+
+
+def _page(visits: list[Visit], more: str | None) -> Response:
+    return JSONResponse({"items": [appointment_json(visit) for visit in visits], "after": more})
+
+
+async def _book(work: Work, body: BookingBody) -> Appointment:
     try:
-        return moment_in_cursor(starts_at), uuid.UUID(found)
-    except ValueError as error:
-        raise Invalid("This cursor was not made here.", [FieldError("cursor", "take it from the answer")]) from error
+        return await lifecycle.book(work, body.booking())
+    except NotFound as error:
+        raise Invalid("There is no such patient.", [FieldError("patient.id", "nobody has this id here")]) from error
+    except Invalid as error:
+        raise Invalid(error.detail, [_placed(each) for each in error.errors]) from error
+
+
+def _placed(error: FieldError) -> FieldError:
+    if error.field not in IN_THE_PATIENT:
+        return error
+    return FieldError(f"patient.{error.field}", error.detail, error.accepted)
+
+
+async def _do(
+    request: Request, model: type[Model], act: Callable[[Work, uuid.UUID, Model], Awaitable[Appointment]]
+) -> Response:
+    caller = await caller_of(request)
+    caller.needs(Permission.APPOINTMENTS_WRITE)
+    body = await read_body(request, model)
+    idempotency = await idempotency_of(request)
+    visit_id: uuid.UUID = request.path_params["id"]
+    async with house_of(request).open_work(caller.tenant, caller.actor) as work:
+
+        async def acted() -> dict[str, Any]:
+            return {"id": str((await act(work, visit_id, body)).id)}
+
+        await once(work, idempotency, acted)
+        visit = await read_visit(work.session, visit_id)
+    return JSONResponse(appointment_json(visit))

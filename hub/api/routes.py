@@ -8,7 +8,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from hub.api import appointments, health, messages, metrics, notifications, patients, staff, templates
+from hub.api import (
+    appointment_rules,
+    appointments,
+    health,
+    messages,
+    metrics,
+    notices,
+    notifications,
+    patients,
+    staff,
+    templates,
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -33,8 +44,18 @@ API = Mount(
         resource("/notifications/archive", POST=notifications.mark_as("archive")),
         resource("/notifications/{id:uuid}", GET=notifications.show),
         resource("/appointments", GET=appointments.list_, POST=appointments.create),
-        resource("/appointments/{id:uuid}", GET=appointments.show),
-        resource("/appointments/{id:uuid}/arrive", POST=appointments.mark_arrived),
+        resource("/appointments/{id:uuid}", GET=appointments.show, PATCH=appointments.change),
+        resource("/appointments/{id:uuid}/confirm", POST=appointments.confirm),
+        resource("/appointments/{id:uuid}/move", POST=appointments.move),
+        resource("/appointments/{id:uuid}/arrive", POST=appointments.arrive),
+        resource("/appointments/{id:uuid}/start", POST=appointments.start),
+        resource("/appointments/{id:uuid}/complete", POST=appointments.complete),
+        resource("/appointments/{id:uuid}/cancel", POST=appointments.cancel),
+        resource("/appointments/{id:uuid}/no-show", POST=appointments.miss),
+        resource("/appointments/{id:uuid}/undo", POST=appointments.take_back),
+        resource("/appointment-rules", GET=appointment_rules.show, PUT=appointment_rules.write),
+        resource("/tellings", GET=appointment_rules.list_tellings),
+        resource("/tellings/{event}/{to}/{over}", PUT=appointment_rules.switch_telling),
         resource("/patients", GET=patients.list_, POST=patients.create),
         resource("/patients/{id:uuid}", GET=patients.show, PATCH=patients.change),
         resource("/patients/{id:uuid}/choices", GET=patients.show_choices, POST=patients.add_choice),
@@ -53,6 +74,7 @@ API = Mount(
         resource("/messages/{id:uuid}/retry", POST=messages.retry),
         resource("/messages/{id:uuid}/cancel", POST=messages.cancel),
         resource("/messages/{id:uuid}/status", PATCH=messages.update_status),
+        resource("/notices/{kind}", POST=notices.send),
         resource("/me", GET=staff.show_me),
         resource("/me/sign-out-everywhere", POST=staff.sign_out_everywhere),
         resource("/staff", GET=staff.list_staff, POST=staff.add_staff),

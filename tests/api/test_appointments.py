@@ -1,4 +1,4 @@
-"""`/api/v1/appointments`: booking, listing, arriving."""
+"""`/api/v1/appointments`: booking, showing, arriving."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hub.templates.defaults import install_defaults
+from hub.work import SYSTEM
 from tests.api.requests import booking
 from tests.api.rows import count_rows
-from tests.conftest import MovableClock, RunningHub
-from tests.factories import Clinic, book_visit, make_key, open_clinic
+from tests.conftest import RunningHub
+from tests.factories import Clinic, add_patient, book_visit
 from tests.live_client import cookies_of, open_live
-from tests.visitors import browser_of, problem, program_of
+from tests.visitors import browser_of, problem
 
 PATH = "/api/v1/appointments"
 
@@ -22,8 +24,15 @@ PATH = "/api/v1/appointments"
 async def test_a_visit_is_booked_and_shown(clinic: Clinic, program: httpx.AsyncClient) -> None:
     body = booking(
         clinic,
-        patient={"name": " سارة القحطاني ", "external_id": "P-1", "language": "ar"},
+        patient={
+            "name": " سارة القحطاني ",
+            "external_id": "P-1",
+            "language": "ar",
+            "phone": "050 123 4567",
+            "email": "Sara@Example.org",
+        },
         external_id="E-1",
+        version=3,
         minutes=45,
         clearance="cleared",
         consent="signed",
@@ -36,6 +45,7 @@ async def test_a_visit_is_booked_and_shown(clinic: Clinic, program: httpx.AsyncC
         "id": "",
         "number": "2026-000001",
         "external_id": "E-1",
+        "version": 3,
         "state": "booked",
         "starts_at": "2026-11-21T06:30:00+00:00",
         "minutes": 45,
@@ -43,12 +53,18 @@ async def test_a_visit_is_booked_and_shown(clinic: Clinic, program: httpx.AsyncC
         "clinician": {"id": str(clinic.omar.id), "name": "Dr. Omar Farouk"},
         "clearance": "cleared",
         "consent": "signed",
+        "wish": None,
+        "confirmed_at": None,
         "arrived_at": None,
+        "started_at": None,
+        "ended_at": None,
         "created_at": "",
         "updated_at": "",
     }
     shown = await program.get(answer.headers["location"])
-    assert shown.json() == booked
+    assert {name: shown.json()[name] for name in booked} == booked
+    patient = (await program.get(f"/api/v1/patients/{booked['patient']['id']}")).json()
+    assert (patient["phone"]["value"], patient["email"]["value"]) == ("+966501234567", "Sara@example.org")
     assert (await program.head(answer.headers["location"])).status_code == 200
 
 
@@ -64,12 +80,45 @@ async def test_an_external_id_again_is_the_same_visit_or_a_conflict(
     assert await count_rows(hub.house, clinic) == before
 
 
-async def test_a_hundred_bookings_in_parallel_have_a_hundred_numbers(
+async def test_a_patient_who_is_known_is_named_by_their_id(
+    hub: RunningHub, clinic: Clinic, other_clinic: Clinic, program: httpx.AsyncClient
+) -> None:
+    known = await add_patient(hub.house, clinic, name="Sara Doe")
+    theirs = await add_patient(hub.house, other_clinic)
+    answer = await program.post(PATH, json=booking(clinic, patient={"id": str(known.id), "phone": "+966509999999"}))
+    assert answer.json()["patient"] == {"id": str(known.id), "name": "Sara Doe"}
+    patient = (await program.get(f"/api/v1/patients/{known.id}")).json()
+    assert (patient["phone"]["value"], patient["email"]["value"]) == ("+966509999999", "sara@example.org")
+    found = problem(await program.post(PATH, json=booking(clinic, patient={"id": str(theirs.id)})), 422)
+    assert found["errors"] == [{"field": "patient.id", "detail": "nobody has this id here"}]
+
+
+async def test_a_visit_shows_what_is_planned_and_what_was_told_and_never_a_word_of_it(
     hub: RunningHub, clinic: Clinic, program: httpx.AsyncClient
 ) -> None:
-    answers = await asyncio.gather(*(program.post(PATH, json=booking(clinic)) for _ in range(100)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert sorted(answer.json()["number"] for answer in answers) == [f"2026-{n:06}" for n in range(1, 101)]
+    async with hub.house.open_work(clinic.id, SYSTEM) as work:
+        await install_defaults(work)
+        starts_at = work.now + timedelta(days=3)
+    body = booking(clinic, patient={"name": "Sara Doe", "phone": "+966501234567"}, starts_at=starts_at.isoformat())
+    address = (await program.post(PATH, json=body)).headers["location"]
+    booked = (await program.get(address)).json()
+    assert [(each["kind"], each["ahead"], each["state"], each["told"]) for each in booked["planned"]] == [
+        ("reminder", "P1D", "planned", []),
+        ("reminder", "PT2H", "planned", []),
+    ]
+    (first,) = booked["told"]
+    assert (first["event"], first["by"]["kind"], first["undone_at"]) == ("booked", "key", None)
+    told = {(each["to"], each["over"]): each for each in first["told"]}
+    assert set(told) == {("clinician", "in_app"), ("clinician", "email")}
+    assert told["clinician", "in_app"]["state"] == "unread"
+    assert told["clinician", "email"]["message"]["code"] == "staff_appointment_booked"
+    await program.post(f"{address}/cancel", json={"reason": "The reason of a secret"})
+    answer = await program.get(address)
+    assert {each["state"] for each in answer.json()["planned"]} == {"cancelled"}
+    assert {each["reason"] for each in answer.json()["planned"]} == {"cancelled"}
+    (text,) = [each for each in answer.json()["told"][-1]["told"] if (each["to"], each["over"]) == ("patient", "text")]
+    assert (text["message"]["code"], text["message"]["channel"]) == ("appointment_cancelled", "sms")
+    assert "secret" not in answer.text
 
 
 async def test_arrival_rings_the_bell_of_an_open_tab_and_answers_with_the_visit(
@@ -106,8 +155,9 @@ async def test_a_second_arrival_is_a_conflict_and_changes_nothing(
     first = (await program.post(f"{PATH}/{visit.id}/arrive")).json()
     before = await count_rows(hub.house, clinic)
     found = problem(await program.post(f"{PATH}/{visit.id}/arrive", json={"clearance": "cleared"}), 409)
-    assert "Possible from here: none" in str(found["detail"])
-    assert (await program.get(f"{PATH}/{visit.id}")).json() == first
+    assert "Possible from here: cancelled, completed, in_progress." in str(found["detail"])
+    shown = (await program.get(f"{PATH}/{visit.id}")).json()
+    assert {name: shown[name] for name in first} == first
     assert await count_rows(hub.house, clinic) == before
 
 
@@ -116,33 +166,6 @@ async def test_two_programs_at_once_arrive_once(hub: RunningHub, clinic: Clinic,
     answers = await asyncio.gather(*(program.post(f"{PATH}/{visit.id}/arrive") for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
     assert (await count_rows(hub.house, clinic))["notifications"] == 1
-
-
-async def test_a_day_is_listed_in_pages_at_the_clinics_own_midnight(hub: RunningHub) -> None:
-    clinic = await open_clinic(hub.house, zone="America/Chicago")
-    # 2026-11-01 has 25 hours in Chicago: from 05:00 to 06:00 UTC of the next day.
-    midnight = datetime(2026, 11, 1, 5, tzinfo=UTC)
-    for hours in (-0.01, 0, 12, 13, 24.99, 25):
-        await book_visit(hub.house, clinic, at=midnight + timedelta(hours=hours))
-    async with program_of(hub, await make_key(hub.house, clinic)) as client:
-        seen: list[dict[str, Any]] = []
-        query = {"day": "2026-11-01", "limit": "2"}
-        while True:
-            page = (await client.get(PATH, params=query)).json()
-            seen += page["items"]
-            if page["after"] is None:
-                break
-            query["after"] = page["after"]
-    assert [each["number"] for each in seen] == [f"2026-{number:06}" for number in (2, 3, 4, 5)]
-
-
-async def test_without_a_day_it_is_today_at_the_clinic(
-    hub: RunningHub, clinic: Clinic, program: httpx.AsyncClient, clock: MovableClock
-) -> None:
-    await book_visit(hub.house, clinic, at=datetime(2026, 11, 21, 22, 0, tzinfo=UTC))
-    for now, count in ((datetime(2026, 11, 21, 20, 59, tzinfo=UTC), 0), (datetime(2026, 11, 21, 21, tzinfo=UTC), 1)):
-        clock.stop(now)
-        assert len((await program.get(PATH)).json()["items"]) == count
 
 
 @pytest.mark.parametrize("way", ["list", "one"])
@@ -160,11 +183,47 @@ async def test_a_clinician_sees_their_own_visits_only(hub: RunningHub, clinic: C
                 assert [each["id"] for each in items] == [str(mine.id)]
 
 
-async def test_the_office_may_ask_for_one_clinician(
-    clinic: Clinic, hub: RunningHub, program: httpx.AsyncClient
+IN_THE_PATIENT: list[tuple[dict[str, Any], str]] = [
+    ({"name": "Sara", "phone": "12"}, "patient.phone"),
+    ({"name": "Sara", "phone": "call me"}, "patient.phone"),
+    ({"name": "Sara", "phone": ""}, "patient.phone"),
+    ({"name": "Sara", "phone": "5" * 255}, "patient.phone"),
+    ({"name": "Sara", "email": "sara@"}, "patient.email"),
+    ({"name": "Sara", "email": "sara example.org"}, "patient.email"),
+    ({"name": "Sara", "email": None, "phone": 966501234567}, "patient.phone"),
+    ({"id": "P-1"}, "patient.id"),
+    ({"id": "7d97be40-4231-46e6-8494-6aa323d8f595"}, "patient.id"),
+    ({"id": "7d97be40-4231-46e6-8494-6aa323d8f595", "name": "Sara"}, "patient"),
+    ({"id": "7d97be40-4231-46e6-8494-6aa323d8f595", "external_id": "P-1"}, "patient"),
+    ({"id": "7d97be40-4231-46e6-8494-6aa323d8f595", "language": "ar"}, "patient"),
+    ({"external_id": "P-1"}, "patient"),
+]
+
+
+@pytest.mark.parametrize(("patient", "field"), IN_THE_PATIENT, ids=lambda each: str(each)[:70])
+async def test_a_patient_who_cannot_be_is_named_and_has_no_file_and_no_visit(
+    hub: RunningHub, clinic: Clinic, program: httpx.AsyncClient, patient: dict[str, Any], field: str
 ) -> None:
-    at = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
-    await book_visit(hub.house, clinic, clinic.omar, at=at)
-    theirs = await book_visit(hub.house, clinic, clinic.huda, at=at)
-    items = (await program.get(f"{PATH}?day=2026-11-21&clinician_id={clinic.huda.id}")).json()["items"]
-    assert [each["id"] for each in items] == [str(theirs.id)]
+    before = await count_rows(hub.house, clinic)
+    found = problem(await program.post(PATH, json=booking(clinic, patient=patient)), 422)
+    assert [error["field"] for error in found["errors"]] == [field]  # type: ignore[attr-defined]
+    assert await count_rows(hub.house, clinic) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"version": -1, "external_id": "E"}, "version"),
+        ({"version": 2**63, "external_id": "E"}, "version"),
+        ({"version": 1.5, "external_id": "E"}, "version"),
+        ({"version": 1}, "body"),
+        ({"tell": 1}, "tell"),
+        ({"occurrence": 2}, "occurrence"),
+    ],
+    ids=str,
+)
+async def test_what_a_practice_system_says_of_a_visit_is_checked(
+    clinic: Clinic, program: httpx.AsyncClient, change: dict[str, Any], field: str
+) -> None:
+    found = problem(await program.post(PATH, json=booking(clinic, **change)), 422)
+    assert [error["field"] for error in found["errors"]] == [field]  # type: ignore[attr-defined]

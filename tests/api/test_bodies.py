@@ -131,7 +131,7 @@ async def test_facts_are_short_and_plain(program: httpx.AsyncClient, facts: dict
     ("field", "change"),
     [
         ("patient", {"patient": None}),
-        ("patient.name", {"patient": {}}),
+        ("patient", {"patient": {}}),
         ("patient.name", {"patient": {"name": "Sara\x00"}}),
         ("patient.name", {"patient": {"name": "Sara\tDoe"}}),
         ("patient.name", {"patient": {"name": 5}}),

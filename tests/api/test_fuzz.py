@@ -59,7 +59,6 @@ async def send(hub: RunningHub, method: str, path: str, body: Any, key: str | No
 def examples(count: int) -> settings:
     return settings(
         max_examples=count,
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
@@ -68,7 +67,8 @@ def examples(count: int) -> settings:
 @given(data=st.data())
 async def test_a_booking(hub: RunningHub, fuzzed: Clinic, data: st.DataObject) -> None:
     right = booking(fuzzed, minutes=30, external_id="E", clearance="cleared", consent="signed")
-    body = data.draw(spoiled(right | {"patient": {"name": "Sara", "external_id": "P", "language": "ar"}}))
+    patient = {"name": "Sara", "external_id": "P", "language": "ar", "phone": "+966501234567", "email": "a@example.org"}
+    body = data.draw(spoiled(right | {"patient": patient, "version": 1, "tell": False}))
     key = await make_key(hub.house, fuzzed)
     assert (await send(hub, "POST", "/api/v1/appointments", body, key, fuzzed)).status_code in EXPECTED
 
@@ -83,12 +83,20 @@ async def test_a_notice(hub: RunningHub, fuzzed: Clinic, data: st.DataObject) ->
     assert (await send(hub, "POST", "/api/v1/notifications", body, key, fuzzed)).status_code in EXPECTED
 
 
-@examples(30)
+@examples(60)
 @given(data=st.data())
-async def test_an_arrival(hub: RunningHub, fuzzed: Clinic, data: st.DataObject) -> None:
-    body = data.draw(spoiled({"clearance": "cleared", "consent": "signed"}))
+async def test_a_step_of_a_visit(hub: RunningHub, fuzzed: Clinic, data: st.DataObject) -> None:
+    steps: dict[str, dict[str, Any]] = {
+        "arrive": {"clearance": "cleared", "consent": "signed", "version": 1},
+        "move": {"starts_at": "2031-03-01T07:00:00Z", "minutes": 5, "clinician_id": str(fuzzed.huda.id), "reason": "x"},
+        "complete": {"next_steps": "Rest.", "version": 1},
+        "cancel": {"reason": "Ill", "version": 1},
+        "undo": {},
+    }
+    step = data.draw(st.sampled_from(sorted(steps)))
+    body = data.draw(spoiled(steps[step]))
     visit = await book_visit(hub.house, fuzzed)
-    path = f"/api/v1/appointments/{visit.id}/arrive"
+    path = f"/api/v1/appointments/{visit.id}/{step}"
     assert (await send(hub, "POST", path, body, None, fuzzed)).status_code in EXPECTED
 
 
@@ -132,7 +140,22 @@ async def test_bytes(hub: RunningHub, fuzzed: Clinic, body: bytes) -> None:
         ]
     ),
     query=st.dictionaries(
-        st.sampled_from(["limit", "after", "before", "day", "state", "kind", "q", "clinician_id", "next"]),
+        st.sampled_from(
+            [
+                "limit",
+                "after",
+                "before",
+                "day",
+                "since",
+                "until",
+                "state",
+                "kind",
+                "q",
+                "clinician_id",
+                "external_id",
+                "next",
+            ]
+        ),
         st.text(st.characters(codec="utf-8"), max_size=30)
         | st.sampled_from(["\x00", "//[", "WzEsMl0", "WyJcdTAwMDAiXQ"]),
         max_size=2,
