@@ -73,6 +73,12 @@ def kinds_in_words(request: Request, person: Person) -> list[tuple[str, str]]:
     words = {
         Kind.PATIENT_ARRIVED: _("Patient arrived"),
         Kind.APPOINTMENT_BOOKED: _("Appointment booked"),
+        Kind.APPOINTMENT_CONFIRMED: _("Appointment confirmed"),
+        Kind.APPOINTMENT_RESCHEDULED: _("Appointment moved"),
+        Kind.APPOINTMENT_CANCELLED: _("Appointment cancelled"),
+        Kind.APPOINTMENT_NO_SHOW: _("Missed appointment"),
+        Kind.APPOINTMENT_WISH: _("Patient asks for another time"),
+        Kind.APPOINTMENT_UNDONE: _("Change taken back"),
         Kind.LICENSE_EXPIRY: _("Licence expiry"),
         Kind.CME_DEADLINE: _("CME deadline"),
         Kind.COMPLIANCE_ALERT: _("Compliance alert"),

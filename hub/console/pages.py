@@ -130,6 +130,7 @@ class Pages:
             ("notifications", _("Notifications"), ("admin", "front_desk", "provider")),
             ("patients", _("Patients"), ("admin", "front_desk")),
             ("templates", _("Templates"), ("admin", "front_desk")),
+            ("appointment-rules", _("Rules"), ("admin",)),
             ("outbox", _("Outbox"), ("admin", "front_desk")),
             ("people", _("People"), ("admin",)),
         )

@@ -36,14 +36,14 @@ async def page(request: Request) -> Response:
     """GET /p/…: what this patient gets, by which way, and what they got."""
     link = _link_of(request, "preferences")
     if link is None:
-        return _plain(request, "ended", 404)
+        return ended(request)
     house = house_of(request)
     before = read_message_cursor(request.query_params.get("before") or None)
     async with house.database.at_one_moment(link.tenant) as session:
         try:
             patient, seen = await _seen(request, session, link)
         except NotFound:
-            return _plain(request, "ended", 404)
+            return ended(request)
         choices = (await read_choices(session, [link.patient]))[link.patient]
         filters = Filters(patient=link.patient)
         found = await read_messages(session, house.keys, filters, limit=PER_PAGE, before=before)
@@ -67,14 +67,14 @@ async def save(request: Request) -> Response:
     """POST /p/…: the patient's own choices; what they did not touch stays as it is by now."""
     link = _link_of(request, "preferences")
     if link is None:
-        return _plain(request, "ended", 404)
+        return ended(request)
     form = await read_form(request)
     language, first = text_of(form, "language"), text_of(form, "first")
     async with house_of(request).open_work(link.tenant, SYSTEM) as work:
         try:
             patient = await read_patient(work.session, link.patient)
         except NotFound:
-            return _plain(request, "ended", 404)
+            return ended(request)
         change = Change(
             language=language if language in LANGUAGES else None,
             channels=[first, *(each for each in patient.channels if each != first)]
@@ -90,12 +90,12 @@ async def ask(request: Request) -> Response:
     """GET /u/…: asks whether to stop; changes nothing, for scanners of mail follow every link."""
     link = _link_of(request, "unsubscribe")
     if link is None:
-        return _plain(request, "ended", 404)
+        return ended(request)
     async with house_of(request).database.of_tenant(link.tenant) as session:
         try:
             _, seen = await _seen(request, session, link)
         except NotFound:
-            return _plain(request, "ended", 404)
+            return ended(request)
     words = Words(pages_of(request).gettext(seen.lang), seen.lang)
     context = {"stage": "ask", "topic": words.topics[link.topic] if link.topic else None}
     return HTMLResponse(pages_of(request).render("unsubscribe.html", seen, **context))
@@ -121,6 +121,11 @@ async def unsubscribe(request: Request) -> Response:
     return _plain(request, "done", 200, language if language in LANGUAGES else None)
 
 
+def ended(request: Request) -> Response:
+    """What a link opens that is over, damaged or about nobody: which of these it is, is nobody's business."""
+    return _plain(request, "ended", 404)
+
+
 def allowed_in(choices: Choices) -> list[str]:
     """Everything a patient allows, as a form names it."""
     return [name for name, allowed in (choices.topics | choices.channels).items() if allowed]
@@ -137,9 +142,8 @@ def changed_in(form: FormData) -> dict[Topic | Channel, bool]:
 
 def _link_of(request: Request, purpose: Purpose) -> Link | None:
     house = house_of(request)
-    link = read_link(house.keys, request.path_params["token"], house.clock())
-    known = link is not None and (link.topic is None or link.topic in set(Topic))
-    return link if link is not None and known and link.purpose == purpose else None
+    link = read_link(house.keys, request.path_params["token"], purpose, house.clock())
+    return link if link is not None and (link.topic is None or link.topic in set(Topic)) else None
 
 
 async def _seen(request: Request, session: AsyncSession, link: Link) -> tuple[Patient, Page]:

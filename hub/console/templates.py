@@ -29,9 +29,9 @@ from hub.console.template_editor import messages_view, policy, variable_view
 from hub.console.template_words import Gettext, codes_called, fault, occasion, place
 from hub.errors import Conflict, Invalid
 from hub.people.choices import Topic
+from hub.people.names import names_of
 from hub.people.sessions import Person
 from hub.people.staff import get_staff
-from hub.people.story import names_of
 from hub.templates import versions
 from hub.templates.history import (
     Difference,

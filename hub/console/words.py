@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,11 @@ def load(folder: Path) -> dict[str, NullTranslations]:
         if language != SOURCE:
             words[language] = _catalogue(folder / f"{language}.po", language)
     return words
+
+
+def who_did(_: Callable[[str], str], kind: str, name: str | None) -> str:
+    """Who did something, for a reader: by name, or as what they are; a patient is never named by what they did."""
+    return name or {"patient": _("The patient"), "system": _("The hub")}.get(kind, _("Somebody"))
 
 
 def _catalogue(path: Path, language: str) -> Translations:

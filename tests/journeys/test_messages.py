@@ -6,69 +6,27 @@ mail arrives, and one page tells it all.
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from hub.demo.people import NOOR, PASSWORD
 from tests.browser import Pages
-from tests.demo.commands import run
-from tests.local.supervisor import REAL, Supervisor
+from tests.journeys.started import WITHIN_MS, Started, sign_in
 
-ADMIN = "admin@noor.example"
 PATIENT = "ليلى الحربي"
 NEVER_WORKS = "+966500000002"
 CODE = "lab_follow_up"
 ENGLISH = "{ $clinic }: dear { $patient }, please call us about your next visit."
 ARABIC = "{ $clinic }: عزيزتنا { $patient }، نرجو الاتصال بنا بشأن زيارتك القادمة، ونتمنى لكِ دوام الصحة والعافية."
-RETRIES = ("61s", "121s", "241s")
-# A worker looks every two seconds, and the page asks as often; a busy machine takes longer.
-WITHIN_MS = 30_000
-
-
-@dataclass(frozen=True)
-class Started:
-    """A hub that `hub start` brought up from nothing."""
-
-    address: str
-    folder: Path
-
-    async def travel(self, span: str) -> None:
-        """Move its clock as somebody does in another terminal: nothing is set there."""
-        code, said = await run({"HUB_LOCAL": str(self.folder)}, "time-travel", span)
-        assert code == 0, said
-        assert "ahead of the true time" in said
-
-
-@pytest.fixture
-def started() -> Iterator[Started]:
-    folder = Path(tempfile.mkdtemp(prefix="hub-test-"))
-    folder.chmod(0o711)
-    supervisor = Supervisor(REAL, folder, {})
-    try:
-        address = supervisor.says("^ready").split()[1]
-        yield Started(address, folder)
-        logs = "".join(path.read_text() for path in (folder / "logs").glob("w*.log"))
-        assert not [line for line in logs.splitlines() if json.loads(line)["level"] == "error"]
-    finally:
-        supervisor.close()
-        shutil.rmtree(folder, ignore_errors=True)
+RETRIES = tuple(timedelta(seconds=each) for each in (61, 121, 241))
 
 
 @pytest.mark.timeout(600)
 async def test_a_message_that_cannot_be_delivered_goes_another_way(started: Started, page_at: Pages) -> None:
     page = await page_at(width=1440, height=900)
-    page.set_default_timeout(WITHIN_MS)
     await sign_in(page, started)
-    await at_a_decent_hour(started)
+    await started.at_a_decent_hour()
     await publish(page, started, "sms")
     await publish(page, started, "email")
     await add_patient(page, started)
@@ -87,22 +45,6 @@ async def test_a_message_that_cannot_be_delivered_goes_another_way(started: Star
 
     await page.goto(story)
     await read_the_story(page)
-
-
-async def sign_in(page: Page, started: Started) -> None:
-    await page.goto(f"{started.address}/sign-in")
-    await page.locator("input[name=email]").first.fill(ADMIN)
-    await page.locator("input[name=password]").first.fill(PASSWORD)
-    await page.locator("main form button").first.click()
-    await page.wait_for_url("**/console/**")
-
-
-async def at_a_decent_hour(started: Started) -> None:
-    """At night patients are left in peace, and the journey is not about that."""
-    now = datetime.now(UTC).astimezone(ZoneInfo(NOOR.zone))
-    if not 8 <= now.hour < 20:
-        morning = now.replace(hour=10, minute=0, second=0) + timedelta(days=now.hour >= 20)
-        await started.travel(f"{int((morning - now).total_seconds())}s")
 
 
 async def publish(page: Page, started: Started, channel: str) -> None:

@@ -410,7 +410,7 @@ class FakeHub:
         self.boards += 1
         assert request.headers["x-fragment"] == "board"
         assert request.headers["x-background"] == "1"
-        board = PAGES.TemplateResponse(request, "board.html", {"hub": self})
+        board = PAGES.TemplateResponse(request, "board.html", {"hub": self, "done": None})
         await asyncio.sleep(self.board_delay)
         return board
 
@@ -426,7 +426,7 @@ class FakeHub:
         row = self.arrivals[request.path_params["id"]]
         row.update(state="arrived", arrived_at=(datetime.now(UTC) - timedelta(minutes=12, seconds=5)).isoformat())
         await self.board_moved()
-        return PAGES.TemplateResponse(request, "board.html", {"hub": self})
+        return PAGES.TemplateResponse(request, "board.html", {"hub": self, "done": request.path_params["id"]})
 
     async def listed(self, request: Request) -> Response:
         """A page of history."""

@@ -17,10 +17,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from jinja2 import UndefinedError
 
+from hub.appointments.answers import OPEN, Standing
 from hub.console.message import said_of
 from hub.console.message_words import About, Words
 from hub.console.pages import Clinic, Me, Page, Pages, address
+from hub.console.visit import Reply
 from hub.messages.figures import Tally
+from tests.web.appointments_shown import rules_page, visit_page
 
 WEB = Path(__file__).parents[2] / "web"
 PAGES = Pages(WEB, "https://hub.example", demo=True)
@@ -38,10 +41,16 @@ class State(StrEnum):
 
     BOOKED = "booked"
     ARRIVED = "arrived"
+    IN_PROGRESS = "in_progress"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+ME = Me("11", "Huda Al-Salem", "admin", "en", "HS")
 
 
 def page(lang: str = "en", path: str = "/console/arrivals", role: str = "admin", **changes: Any) -> Page:
-    me = Me("11", "Huda Al-Salem", role, lang, "HS")
+    me = replace(ME, role=role, language=lang)
     return replace(Page(lang=lang, path=path, now=NOW, me=me, clinic=CLINIC, unread=3), **changes)
 
 
@@ -53,32 +62,97 @@ def visit(number: int = 1, **changes: Any) -> dict[str, Any]:
         "patient": "محمد العتيبي",
         "state": State.BOOKED,
         "arrived_at": None,
+        "started_at": None,
         "waited_minutes": None,
+        "seen_minutes": None,
         "late_minutes": None,
         "clearance": "pending",
         "consent": "missing",
-        "can_arrive": True,
+        "is_over": False,
+        "is_unconfirmed": True,
+        "wishes": False,
+        "wish": "",
+        "can": ["confirm", "arrive", "move", "cancel"],
+        "main": "arrive",
+        "undo": None,
     }
     return booked | changes
 
 
+UNDO = {"change": 12, "word": "سُجّل الوصول", "at": NOW, "is_fresh": True}
+
+
 def arrived(number: int, minutes: int) -> dict[str, Any]:
     at = NOW - timedelta(minutes=minutes)
-    return visit(number, state=State.ARRIVED, arrived_at=at, waited_minutes=minutes, can_arrive=False)
+    came: dict[str, Any] = {"arrived_at": at, "waited_minutes": minutes, "is_unconfirmed": False}
+    return visit(number, state=State.ARRIVED, can=["start", "complete", "cancel"], main="start", **came)
 
 
-def board(*rows: dict[str, Any], today: bool = True, problem: str | None = None) -> dict[str, Any]:
+def over(number: int, state: State, *can: str) -> dict[str, Any]:
+    return visit(number, state=state, is_over=True, is_unconfirmed=False, can=[*can], main=None)
+
+
+def every_kind() -> list[dict[str, Any]]:
+    """Rows of every kind on one board."""
+    seen = {"started_at": NOW, "seen_minutes": 20, "can": ["complete"], "main": "complete", "is_unconfirmed": False}
+    return [
+        visit(1, can=["confirm", "arrive", "move", "no-show", "cancel"], main="confirm"),
+        visit(2, late_minutes=12, wishes=True, wish=HOSTILE),
+        arrived(3, 6) | {"undo": UNDO},
+        arrived(4, 18) | {"undo": UNDO | {"change": 13, "is_fresh": False}},
+        arrived(5, 47),
+        visit(6, state=State.IN_PROGRESS, **seen),
+        over(7, State.CANCELLED),
+        over(8, State.NO_SHOW, "arrive", "move"),
+        over(9, State.CANCELLED) | {"undo": UNDO | {"change": 14}},
+    ]
+
+
+def board(*rows: dict[str, Any], today: bool = True, **more: Any) -> dict[str, Any]:
     groups = [{"clinician": {"id": "c1", "name": "Dr. Omar Haddad"}, "rows": list(rows)}] if rows else []
+    kept = {"day": "2026-11-21", "clinician": "", "state": ""} | more.pop("kept", {})
+    states = ("expected", "wish", "arrived", "in_progress", "completed", "cancelled", "no_show")
+    clinicians = [{"id": each, "name": f"Dr. {each}", "visits": len(rows)} for each in ("c1", "c2")] if rows else []
     return {
         "day": date(2026, 11, 21),
         "today": today,
         "version": 7,
-        "previous": "2026-11-20",
-        "next": "2026-11-22",
+        "url": address("/console/arrivals", kept),
+        "kept": kept,
+        "previous": "/console/arrivals?day=2026-11-20",
+        "next": "/console/arrivals?day=2026-11-22",
+        "visits": len(rows),
         "total": len(rows),
         "arrived": sum(row["state"] == "arrived" for row in rows),
+        "counts": dict.fromkeys(states, 2),
+        "clinicians": clinicians,
         "groups": groups,
-        "problem": problem,
+        "is_cut_off": False,
+        "problem": "",
+        "focus": "",
+        "said": "",
+        **more,
+    }
+
+
+def visit_form(name: str, **changes: Any) -> dict[str, Any]:
+    """What the page of a form is given."""
+    return {
+        "form": {"name": name, "given": {"who": HOSTILE, "next": "/console/arrivals"}, "errors": {}},
+        "title": "z",
+        "do_word": "z",
+        "row": None if name == "book" else visit(),
+        "action": "/console/arrivals",
+        "back": "/console/arrivals",
+        "clinicians": [("c1", HOSTILE)],
+        "found": [],
+        "wish": "",
+        "reasons": {"patient": "z"} if name in ("move", "cancel") else {},
+        "own": "own",
+        "new": "new",
+        "today": "2026-11-21",
+        "once": "z",
+        **changes,
     }
 
 
@@ -125,6 +199,7 @@ def outbox_shown(lang: str) -> list[tuple[Page, dict[str, Any]]]:
         "number": 1,
         "at": NOW,
         "patient": "محمد العتيبي",
+        "staff": None,
         "to": "+966500000011",
         "subject": "",
         "text": "Hello",
@@ -135,7 +210,12 @@ def outbox_shown(lang: str) -> list[tuple[Page, dict[str, Any]]]:
         "is_open": True,
         "was_taken": True,
     }
-    rows = [row, row | {"id": "k2", "patient": None, "state": "refused"}, row | {"id": "k3", "is_open": False}]
+    rows = [
+        row,
+        row | {"id": "k2", "patient": None, "state": "refused"},
+        row | {"id": "k4", "patient": None, "staff": "Huda"},
+        row | {"id": "k3", "is_open": False},
+    ]
     sms = {"encoding": "UCS-2", "units": 71, "parts": ["a", "b"], "odd": ["’"]}
     shown = row | {
         "view": "text",
@@ -237,6 +317,19 @@ def patients_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
         "saved": True,
     }
     little = own | {"channels": own["channels"][:1], "messages": [], "older": None, "is_first": False, "saved": False}
+    seen: dict[str, Any] = {
+        "path": "/v/x",
+        "others": [("ar", "/v/x?lang=ar")],
+        "starts_at": NOW,
+        "place": "Riyadh",
+        "occurrence": 1,
+        "standing": Standing.WAITING,
+        "look": {"word": "z", "icon": "waiting", "hue": "info"},
+        "answers": {"confirm", "another_time", "cancel"},
+        "reply": Reply(),
+        "longest": 500,
+    }
+    replies = [Reply("done"), Reply("moved"), Reply("closed"), Reply("invalid", "cancel", HOSTILE)]
     return {
         "patients.html": [
             (page(lang), {"list": some}),
@@ -250,6 +343,11 @@ def patients_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
         "preferences.html": [
             (outside, {"own": own, "words": words}),
             (outside, {"own": little, "words": words}),
+        ],
+        "visit.html": [
+            *((outside, {"visit": seen | {"standing": each, "answers": OPEN.get(each, ())}}) for each in Standing),
+            *((outside, {"visit": seen | {"standing": Standing.CONFIRMED, "reply": each}}) for each in replies),
+            (outside, {"visit": seen | {"reply": Reply("invalid", "another_time", HOSTILE)}}),
         ],
         "unsubscribe.html": [
             (outside, {"stage": "ask", "topic": "x"}),
@@ -381,6 +479,7 @@ def messages_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     row: dict[str, Any] = {
         "id": "m1",
         "patient": "محمد العتيبي",
+        "staff": None,
         "topic": words.topics["billing"],
         "occasion": words.occasion("invoice_issued"),
         "channel": "sms",
@@ -422,6 +521,7 @@ def messages_shown(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
     }
     waits: dict[str, Any] = row | {
         "patient": {"id": "p1", "name": "محمد العتيبي"},
+        "staff": None,
         "goes_on": True,
         "look": words.look("queued"),
         "code": "invoice_issued",
@@ -492,14 +592,14 @@ def context(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
         "clinics": [("1", "Al Noor"), ("2", "Fjord")],
     }
     login = {"email": "h@b.example", "password": "x", "name": "Huda", "role": "front_desk", "tenant": "Al Noor"}
-    everyone = [visit(1), visit(2, late_minutes=12), arrived(3, 6), arrived(4, 18), arrived(5, 47)]
+    wrong_form = {
+        "given": {"who": "z", "why": "own"},
+        "errors": {"": "z", "who": "z", "day": "z", "reason": "z", "why": "z", "next_steps": "z", "clinician": "z"},
+    }
+    known = {"id": "p1", "name": HOSTILE, "language": "ar", "external_id": None, "phone": "4567", "since": NOW}
+    strangers = [known, known | {"id": "p2", "phone": "", "external_id": "MRN 7"}, known | {"id": "p3", "phone": ""}]
     read = note(2, read_at=NOW, body="", facts={}, related=None, created_at=NOW - timedelta(days=1))
     critical = note(3, priority="critical", level="error", created_at=NOW - timedelta(days=1))
-    appointment = visit() | {
-        "clinician": {"id": "c1", "name": "Dr. Omar Haddad"},
-        "booked_at": NOW - timedelta(days=12),
-        "story": [{"at": NOW, "text": "Booked", "who": "Huda"}, {"at": NOW, "text": "Arrived", "who": ""}],
-    }
     session = {"id": "1", "created_at": NOW, "last_seen_at": NOW, "current": True, "device": "Firefox · Linux"}
     person = {"id": 11, "name": "Huda", "email": "h@b.example", "role": "admin", "active": True, "last_seen_at": NOW}
     key = {"id": "k", "name": "Booking", "scopes": ["staff:read"], "prefix": "hub_1", "created_at": NOW}
@@ -516,19 +616,27 @@ def context(lang: str) -> dict[str, list[tuple[Page, dict[str, Any]]]]:
             (out, {"form": wrong, "next": "/console/arrivals", "demo_logins": []}),
         ],
         "arrivals.html": [
-            (page(lang), {"board": board(*everyone)}),
-            (page(lang), {"board": board(problem="Already.")}),
-            (page(lang), {"board": board(today=False)}),
+            (page(lang), {"board": board(*every_kind())}),
+            (page(lang), {"board": board(visit(), focus="v1", said="z", problem=HOSTILE, is_cut_off=True)}),
+            (page(lang), {"board": board(visit(), groups=[], kept={"state": "expected", "clinician": "c2"})}),
+            (page(lang), {"board": board()}),
+            (page(lang, me=replace(ME, shortcuts=False)), {"board": board(today=False)}),
+        ],
+        "visit_form.html": [
+            (page(lang), visit_form("book", found=strangers)),
+            *((page(lang), visit_form(name)) for name in ("move", "cancel", "complete")),
+            *(
+                (page(lang), visit_form(name, form={"name": name, **wrong_form}, wish=HOSTILE))
+                for name in ("book", "move", "cancel", "complete")
+            ),
         ],
         "notifications.html": [
             (notes, {"history": history(note(), critical, read)}),
             (notes, {"history": history()}),
             (notes, {"history": history(q="zz", level="error", state="read", kind="system")}),
         ],
-        "appointment.html": [
-            (page(lang), {"appointment": appointment}),
-            (page(lang, role="provider"), {"appointment": appointment | arrived(1, 75)}),
-        ],
+        "appointment.html": [(page(lang), {"appointment": each}) for row in every_kind() for each in visit_page(row)],
+        "appointment_rules.html": [(page(lang), {"rules": each}) for each in rules_page()],
         "outbox.html": outbox_shown(lang),
         **messages_shown(lang),
         **templates_shown(lang),
@@ -675,13 +783,35 @@ def test_the_board_alone_is_a_fragment() -> None:
 
 def test_a_booked_row_is_a_form_that_sends_what_it_shows() -> None:
     seen = Seen(PAGES.render("parts/board.html", page(), board=board(visit())))
-    form = next(form for form in seen.tags("form") if "data-arrive" in form)
+    form = next(form for form in seen.tags("form") if "data-act" in form)
     assert (form["method"], form["action"]) == ("post", "/console/arrivals/v1/arrive")
     assert [select["name"] for select in seen.tags("select")] == ["clearance", "consent"]
     assert [option["value"] for option in seen.tags("option") if "selected" in option] == ["pending", "missing"]
     row = next(row for row in seen.tags("li"))
     assert row["data-search"] == "محمد العتيبي 2026-000001"
     assert row["data-state"] == "booked"
+
+
+@pytest.mark.parametrize(
+    ("row", "steps"),
+    [
+        (visit(), {"a": "arrive", "c": "confirm", "m": "move", "x": "cancel"}),
+        (visit(main="confirm"), {"c": "confirm", "a": "arrive", "m": "move", "x": "cancel"}),
+        (arrived(1, 3) | {"undo": UNDO}, {"s": "start", "z": "undo", "d": "complete", "x": "cancel"}),
+        (over(1, State.NO_SHOW, "arrive", "move"), {"a": "arrive", "m": "move"}),
+        (over(1, State.CANCELLED) | {"undo": UNDO}, {"z": "undo"}),
+    ],
+    ids=["booked", "of another day", "arrived", "no-show", "cancelled just now"],
+)
+def test_each_step_is_in_its_row_with_a_key_of_its_own(row: dict[str, Any], steps: dict[str, str]) -> None:
+    seen = Seen(PAGES.render("parts/board.html", page(), board=board(row)))
+    (form,) = (form for form in seen.tags("form") if "data-act" in form)
+    found = {}
+    for part in (*seen.tags("button"), *seen.tags("a")):
+        if "data-key" in part and part["data-key"] != "o":
+            path = part.get("formaction") or part.get("href") or form["action"]
+            found[part["data-key"]] = path.partition("?")[0].rpartition("/")[2]
+    assert found == steps
 
 
 @pytest.mark.parametrize(
@@ -708,8 +838,8 @@ def test_no_minutes_are_counted_on_another_day(row: dict[str, Any]) -> None:
     assert "25 h" not in html
 
 
-def test_one_who_may_not_mark_arrival_has_no_form_for_it() -> None:
-    html = PAGES.render("parts/board.html", page(), board=board(visit(can_arrive=False)))
+def test_a_row_with_which_nothing_can_be_done_has_no_form() -> None:
+    html = PAGES.render("parts/board.html", page(), board=board(over(1, State.CANCELLED)))
     assert "<form" not in html
     assert "<select" not in html
 
@@ -728,7 +858,7 @@ def test_filters_keep_each_other_in_the_address() -> None:
 @pytest.mark.parametrize(
     ("role", "links"),
     [
-        ("admin", ["arrivals", "messages", "notifications", "patients", "templates", "people"]),
+        ("admin", ["arrivals", "messages", "notifications", "patients", "templates", "appointment-rules", "people"]),
         ("front_desk", ["arrivals", "messages", "notifications", "patients", "templates"]),
         ("provider", ["notifications"]),
     ],

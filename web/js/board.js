@@ -8,11 +8,13 @@ import { endsSession } from "./connection.js";
 import { el, put, reveal, write } from "./element.js";
 import { isWriting, keyOf } from "./keys.js";
 import { LOCAL, morph } from "./morph.js";
+import { ask, VisitForms } from "./visit-forms.js";
 
 const TOPIC = "arrivals";
 const AGAIN_MS = 5_000;
 const RENEW_MS = 2 * 60_000;
 const TICK_MS = 15_000;
+const FRESH_MS = 10_000;
 const MINUTE = 60_000;
 
 export class Board {
@@ -25,6 +27,8 @@ export class Board {
   #later = /** @type {string|null} */ (null);
   #shown = Date.now();
   #timer = 0;
+  /** @type {Set<string>} offers to undo that have stood out long enough */
+  #settled = new Set();
 
   /**
    * @param {HTMLElement} board the `[data-board]` of the page
@@ -40,8 +44,11 @@ export class Board {
     reveal(this.#filter);
     this.#filter?.addEventListener("input", () => this.#sift(true));
     board.addEventListener("submit", (event) => this.#submit(event));
+    // The second click of a double one would hit what the first one has put in its place.
+    board.addEventListener("click", (event) => event.detail > 1 && event.preventDefault(), true);
     board.addEventListener("focusout", () => setTimeout(() => this.#settle())); // once the focus has arrived elsewhere
     document.addEventListener("keydown", (event) => this.#key(event));
+    new VisitForms(document.querySelector("[data-board-dialog]"), words, (answered, row) => this.#answered(answered, row));
     live.addEventListener("state", ({ detail }) => detail.topic === TOPIC && this.refresh());
     live.watch(TOPIC, this.#version);
     setInterval(() => this.#tick(), TICK_MS);
@@ -97,7 +104,7 @@ export class Board {
 
   /** Show this, except for the row somebody is at work in: that one follows when they leave it. */
   #take(html, done = /** @type {HTMLElement|null} */ (null)) {
-    const next = new DOMParser().parseFromString(html, "text/html").querySelector("[data-board]");
+    const next = boardIn(html);
     if (next === null || Number(next.getAttribute("data-version")) < this.#version) return;
     const current = this.#current;
     this.#later = null;
@@ -115,7 +122,7 @@ export class Board {
 
   #inUse(element) {
     if (!(element instanceof HTMLElement) || !element.dataset.row) return false;
-    if (element.querySelector("[aria-busy=true]")) return true;
+    if (element.querySelector("[aria-busy=true], :popover-open")) return true;
     return element.contains(document.activeElement) && isWriting(document.activeElement ?? undefined);
   }
 
@@ -125,8 +132,19 @@ export class Board {
 
   #ready() {
     for (const row of this.#rows) row.tabIndex = -1;
+    for (const undo of this.#board.querySelectorAll("[data-fresh]")) this.#calm(undo);
     this.#sift(false);
     this.#tick();
+  }
+
+  /** What can be undone stands out for a moment only. */
+  #calm(undo) {
+    const calm = () => document.getElementById(undo.id)?.classList.remove("is-fresh");
+    if (this.#settled.has(undo.id)) return calm();
+    setTimeout(() => {
+      this.#settled.add(undo.id);
+      calm();
+    }, FRESH_MS);
   }
 
   /** The board may be out of date: say so, and since when. */
@@ -144,33 +162,43 @@ export class Board {
     }
   }
 
-  // --- marking arrived --------------------------------------------------------------------------
+  // --- steps, each with a click -----------------------------------------------------------------
 
   async #submit(event) {
     const form = /** @type {HTMLFormElement} */ (event.target);
-    if (!form.matches("[data-arrive]")) return;
+    if (!form.matches("[data-act]")) return;
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
     const row = /** @type {HTMLElement} */ (form.closest("[data-row]"));
-    const patient = row.querySelector("bdi")?.textContent ?? "";
-    const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+    /** @type {HTMLElement & {hidePopover: () => void}|null} */ (row.querySelector(":popover-open"))?.hidePopover();
+    const asked = ask(form, event.submitter, this.#words);
     this.#busy(form, true);
-    this.#problem(form, "");
+    this.#problem(row, "");
     try {
-      const answer = await fetch(form.action, { method: "POST", headers: { "X-Fragment": "board" }, body });
-      const type = answer.headers.get("Content-Type") ?? "";
-      if (endsSession(answer)) return;
-      if (type.startsWith("text/html") && (answer.ok || answer.status < 500)) {
-        this.#busy(form, false);
-        this.#take(await answer.text(), row);
-        if (answer.ok) this.#say(this.#words.say("arrived", { patient }));
-      } else this.#problem(form, type.includes("json") ? reason(await answer.json()) : "");
-      if (!answer.ok) this.refresh();
-    } catch {
-      this.#problem(form, this.#words.say("noAnswer"));
+      const answered = await asked;
+      this.#busy(form, false);
+      this.#answered(answered, row);
     } finally {
       this.#busy(form, false);
     }
+  }
+
+  /** A step was taken, or refused: then the row says why. */
+  #answered({ ok, html, problem }, row) {
+    const next = boardIn(html);
+    if (next !== null && next.dataset.focus && next.dataset.day !== this.#board.dataset.day) {
+      location.assign(`${next.dataset.url}#${next.dataset.focus}`);
+      return;
+    }
+    if (ok && next !== null) {
+      this.#take(html, row);
+      const about = document.getElementById(next.dataset.focus ?? "") ?? row;
+      about?.focus({ preventScroll: about === row });
+      if (next.dataset.said) this.#say(next.dataset.said);
+      return;
+    }
+    this.#problem(row, next?.querySelector("[data-board-problem]")?.textContent.trim() || problem);
+    if (html || !ok) this.refresh();
   }
 
   #busy(form, busy) {
@@ -178,10 +206,16 @@ export class Board {
     for (const button of form.querySelectorAll("button")) button.disabled = busy;
   }
 
-  #problem(form, text) {
-    form.querySelector("[data-problem]")?.remove();
+  /** Why something did not work: in its row, or above all of them when there is none. */
+  #problem(row, text) {
+    const place = row?.querySelector("[data-act]") ?? this.#board;
+    for (const old of this.#board.querySelectorAll("[data-problem]")) {
+      if (old.parentElement === place || old.parentElement === this.#board) old.remove();
+    }
     if (!text) return;
-    form.append(el("p", { "data-problem": true, [LOCAL]: true, role: "alert", class: "field-error" }, el("span", { text })));
+    const error = el("p", { "data-problem": true, [LOCAL]: true, role: "alert", class: "field-error" }, el("span", { text }));
+    if (place === this.#board) place.prepend(error);
+    else place.append(error);
   }
 
   #say(text) {
@@ -229,18 +263,18 @@ export class Board {
   }
 
   #boardKey(key, event) {
-    if (isWriting(event.target) || event.shiftKey) return undefined;
+    if (isWriting(event.target) || (event.shiftKey && key !== "?")) return undefined;
     const row = this.#current;
     const arrows = { ArrowDown: row && (() => this.#step(1)), ArrowUp: row && (() => this.#step(-1)) };
     if (document.body.dataset.shortcuts === "off") return arrows[key];
-    const form = /** @type {HTMLFormElement|null} */ (row?.querySelector("[data-arrive]") ?? null);
+    const named = `[data-key="${CSS.escape(key)}"]`;
+    const own = row?.querySelector(named) ?? document.querySelector(`.page-actions ${named}`);
     return {
       ...arrows,
       "j": () => this.#step(1),
       "k": () => this.#step(-1),
-      "a": form && (() => form.requestSubmit()),
       "/": this.#filter && (() => this.#filter?.focus()),
-    }[key];
+    }[key] ?? (own && (() => /** @type {HTMLElement} */ (own).click()));
   }
 
   #step(by) {
@@ -252,9 +286,9 @@ export class Board {
   }
 }
 
-/** What a problem document says, the fields first. */
-function reason({ detail, title, errors = [] }) {
-  return [...errors.map((error) => error.detail), detail ?? title].find(Boolean) ?? "";
+/** @param {string} html @returns {HTMLElement|null} the board in an answer */
+function boardIn(html) {
+  return new DOMParser().parseFromString(html, "text/html").querySelector("[data-board]");
 }
 
 /** Letters as people search for them: no accents, no hamza, no tatweel, Latin digits, small. */

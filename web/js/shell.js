@@ -11,6 +11,7 @@ import { History } from "./history.js";
 import { keyOf } from "./keys.js";
 import { keepLiveMarks } from "./live-mark.js";
 import { Session } from "./session.js";
+import { VisitForms } from "./visit-forms.js";
 import { pageWords } from "./words.js";
 
 const words = pageWords();
@@ -21,6 +22,7 @@ const live = connection({ user: document.body.dataset.user ?? "" });
 
 keepLiveMarks(live, words);
 if (board) new Board(board, live, words);
+if (!board && document.querySelector("[data-visit-form]")) new VisitForms(null, words);
 if (history) new History(history, live, words);
 if (idle > 0) new Session(idle, words);
 menus();
