@@ -1,43 +1,35 @@
 """A week of messages to the demo's patients, by the sandbox alone: most arrive, some do not, and one can see why.
 
-Each day is one transaction at its own moments, with the verbs that workers use: what the demo shows is what the hub
-does, and no worker meanwhile finds anything half-done.
+What leaves at one moment is one transaction: no worker meanwhile finds anything half-done.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
-from hub.channels.registry import Registry
-from hub.channels.sandbox import Sandbox
-from hub.channels.vendor import Channel, Report
+from hub.channels.vendor import Channel
+from hub.demo.leaving import let_leave
 from hub.demo.past import at
 from hub.demo.patients import PATIENTS
 from hub.demo.people import NOOR
-from hub.messages.claim import claim
-from hub.messages.compose import Sending, declared, send_from_template
-from hub.messages.progress import apply_to_attempts
-from hub.messages.receipts import insert_rows, rows_of
-from hub.messages.settle import settle
-from hub.messages.states import State
-from hub.messages.tables import Message, VendorEvent
+from hub.errors import HubError
+from hub.messages.compose import Sending, send_many
+from hub.messages.tables import Message
 from hub.people.choices import Topic, choose
 from hub.people.tables import Patient
 from hub.people.tenants import read_clinic
-from hub.templates.versions import published
 from hub.wiring import House
 from hub.work import SYSTEM, Work
 
 DAYS = 7
 # The desk's hours at which the practice system sends, on the clinic's wall.
 AT = (time(9, 30), time(14, 5), time(17, 40))
-MOST_AT_ONCE = 100
 # Longer than three tries over two channels take.
 LONGEST_STORY = timedelta(hours=1)
 
@@ -121,8 +113,7 @@ async def tell_a_week_of_messages(house: House) -> None:
                 await _send_at(house, moment, [(files[each.patient], each) for each in wanted])
     morning = datetime.combine(today + timedelta(days=1), AT[0], zone).astimezone(UTC)
     async with at(house, house.clock())(NOOR.id, SYSTEM) as work:
-        for each in TOMORROW:
-            await send_from_template(work, await _sending(work, files[each.patient], each, morning))
+        await _send(work, [_sending(files[each.patient], each, work.now, morning) for each in TOMORROW])
 
 
 def _by_hour(days_ago: int) -> list[list[Planned]]:
@@ -132,23 +123,19 @@ def _by_hour(days_ago: int) -> list[list[Planned]]:
 
 async def _send_at(house: House, moment: datetime, wanted: Sequence[tuple[uuid.UUID, Planned]]) -> None:
     async with at(house, moment)(NOOR.id, SYSTEM) as work:
-        for patient, planned in wanted:
-            await send_from_template(work, await _sending(work, patient, planned))
-        await _tell_to_the_end(house, work)
+        await _send(work, [_sending(patient, planned, work.now) for patient, planned in wanted])
+        await let_leave(work, moment + LONGEST_STORY)
 
 
-async def _sending(work: Work, patient: uuid.UUID, planned: Planned, moment: datetime | None = None) -> Sending:
-    wordings = await published(work.session, planned.code)
-    names = set().union(*(declared(wording) for wording in wordings.values()))
-    values = {name: value for name, value in _values(moment or work.now).items() if name in names}
-    return Sending(
-        patient,
-        code=planned.code,
-        values=values,
-        channels=[channel for channel in planned.channels if channel in wordings],
-        at=moment,
-        department=planned.department,
-    )
+async def _send(work: Work, sendings: Sequence[Sending]) -> None:
+    for answer in await send_many(work, sendings):
+        if isinstance(answer, HubError):
+            raise answer
+
+
+def _sending(patient: uuid.UUID, planned: Planned, now: datetime, at: datetime | None = None) -> Sending:
+    values, channels = _values(at or now), planned.channels
+    return Sending(patient, code=planned.code, values=values, channels=channels, at=at, department=planned.department)
 
 
 def _values(now: datetime) -> Mapping[str, Any]:
@@ -166,39 +153,3 @@ def _values(now: datetime) -> Mapping[str, Any]:
         "next_steps": "Please book your next visit within 3 months.",
         "announcement": "We now open on Saturdays from 9:00 to 13:00.",
     }
-
-
-async def _tell_to_the_end(house: House, work: Work) -> None:
-    """Send, answer, report and try again, each at its moment, until nothing more is due within the hour."""
-    clock = work.now
-    vendors = Registry(dict.fromkeys(Channel, (Sandbox(lambda: clock, per_second=MOST_AT_ONCE),)))
-    reports: list[Report] = []
-    last = work.now + LONGEST_STORY
-    while (moment := await _next_moment(work, reports)) is not None and moment <= last:
-        clock = max(clock, moment)
-        now = replace(work, now=clock)
-        await _apply(now, [report for report in reports if report.occurred_at <= clock])
-        reports = [report for report in reports if report.occurred_at > clock]
-        parcels, _ = await claim(now, "normal", vendors, house.settings.public_url, MOST_AT_ONCE)
-        answered = [(parcel, await parcel.vendor.send(parcel.outgoing)) for parcel in parcels]
-        if answered:
-            await settle(now, answered)
-        reports += [report for _, outcome in answered for report in outcome.foretold]
-
-
-async def _next_moment(work: Work, reports: Sequence[Report]) -> datetime | None:
-    due = await work.session.execute(select(func.min(Message.due_at)).where(Message.state == State.QUEUED))
-    return min(filter(None, (due.scalar_one(), *(report.occurred_at for report in reports))), default=None)
-
-
-async def _apply(work: Work, reports: Sequence[Report]) -> None:
-    """Store what the sandbox reports, and apply it at once."""
-    rows = rows_of(work.keys, reports, b"", work.now)
-    await insert_rows(work.session, rows)
-    about = [(report.reference, row.id, report) for report, row in zip(reports, rows, strict=True) if report.reference]
-    results = await apply_to_attempts(work, about)
-    for attempt, event, _ in about:
-        done = {"applied_at": work.now, "due_at": None, "result": results[event], "attempt_id": attempt}
-        await work.session.execute(
-            update(VendorEvent).where(VendorEvent.id == event).values(**done, tenant_id=work.tenant)
-        )

