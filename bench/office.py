@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -141,12 +141,12 @@ def street() -> Iterator[Street]:
 async def open_office(where: Street, workers: int, patients: int) -> AsyncIterator[Office]:
     """A clinic at noon with this many patients, and workers that are not started yet."""
     async with (
-        build(_settings(where.env, where.address), "bench") as house,
+        build(settings_at(where), "bench") as house,
         httpx.AsyncClient(base_url=where.address) as vendor,
     ):
         clinic = await open_clinic(house, 1)
         people = await _add_patients(house, clinic.tenant, patients)
-        each = [Web(where.folder / f"worker-{number}.log", where.env, ("hub", "worker")) for number in range(workers)]
+        each = workers_of(where, workers)
         try:
             yield Office(house, clinic.tenant, people, each, vendor)
         finally:
@@ -154,7 +154,14 @@ async def open_office(where: Street, workers: int, patients: int) -> AsyncIterat
                 worker.stop()
 
 
-def _settings(env: Mapping[str, str], address: str) -> Settings:
+def workers_of(where: Street, count: int) -> list[Web]:
+    """So many worker processes, not started yet."""
+    return [Web(where.folder / f"worker-{number}.log", where.env, ("hub", "worker")) for number in range(count)]
+
+
+def settings_at(where: Street) -> Settings:
+    """The settings of everything in this street."""
+    env = where.env
     return Settings(
         database_url=SecretStr(env["DATABASE_URL"]),
         redis_url=SecretStr(env["REDIS_URL"]),
@@ -164,7 +171,7 @@ def _settings(env: Mapping[str, str], address: str) -> Settings:
         unifonic_app_sid=SecretStr("bench"),
         unifonic_sms_sender="Noor",
         unifonic_report_token=SecretStr(TOKEN),
-        unifonic_sms_url=address,
+        unifonic_sms_url=where.address,
         unifonic_per_second=FAST,
         tenant_per_second=FAST,
     )

@@ -48,13 +48,13 @@ class Clinic:
         return [sign_token(keys, self.tenant, person, now)[0] for person in people or self.people]
 
 
-async def open_clinic(house: House, size: int) -> Clinic:
+async def open_clinic(house: House, size: int, zone: str = "Asia/Riyadh") -> Clinic:
     """A clinic of this size; the inboxes are there, as those of people who were here yesterday."""
     clinic = Clinic(uuid.uuid4(), [uuid.uuid4() for _ in range(size)])
     hashed = await hash_password(secrets.token_hex(8))
     async with house.open_work(clinic.tenant, SYSTEM) as work:
         slug = f"bench-{clinic.tenant.hex[:12]}"
-        await open_tenant(work.session, slug, "Noor Clinic", "Asia/Riyadh", ["en", "ar"], work.now)
+        await open_tenant(work.session, slug, "Noor Clinic", zone, ["en", "ar"], work.now)
         staff = [
             {
                 "id": person,
