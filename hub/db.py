@@ -41,6 +41,9 @@ TRIED_AFTER_S = 1.0
 AWAY = "The database does not answer. Nothing was changed; try again in a moment."
 # Connection lost, server shutting down or starting, too many connections, a statement that took too long.
 AWAY_STATES = ("08", "57", "53")
+# Two wait for each other, and one of them had to give way.
+BUSY = "Somebody else did something with the same at this moment. Nothing was changed; try again in a moment."
+BUSY_STATES = ("40",)
 REFUSED = "The database refuses this hub: check the user, password and name in DATABASE_URL."
 REFUSED_STATES = ("28", "3D")
 
@@ -111,7 +114,7 @@ class Database:
 
 @asynccontextmanager
 async def speaking_plainly() -> AsyncIterator[None]:
-    """Turn what the driver says of a database that is away or overloaded into Unavailable."""
+    """Turn what the driver says of a database that is away, overloaded or in a knot into Unavailable."""
     try:
         yield
     except (OSError, PoolTimeout, asyncpg.InterfaceError) as error:
@@ -143,6 +146,8 @@ def _refusal_of(error: BaseException | None) -> Unavailable | None:
     state = str(getattr(error, "sqlstate", None) or "")
     if state.startswith(REFUSED_STATES):
         return Unavailable(REFUSED)
+    if state.startswith(BUSY_STATES):
+        return Unavailable(BUSY)
     return Unavailable(AWAY) if state.startswith(AWAY_STATES) else None
 
 

@@ -22,7 +22,7 @@ LARGEST_BODY = 64 * 1024
 LARGER_BODIES = {"/api/v1/messages": 14 * 1024 * 1024 + LARGEST_BODY, "/webhooks/sns": 1024 * 1024}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # What stands behind these in an address opens something, and is nothing for a log.
-HOLDS_A_TOKEN = ("/u/", "/p/", "/webhooks/unifonic/")
+HOLDS_A_TOKEN = ("/u/", "/p/", "/v/", "/webhooks/unifonic/")
 
 CONTENT_SECURITY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -43,6 +43,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    # Patients' links end up where robots read.
+    "X-Robots-Tag": "noindex, nofollow",
 }
 # What proves by itself who asks, and uses no cookie: vendors' signatures, and the signed token of an unsubscribe link,
 # which servers of mailbox providers post to.

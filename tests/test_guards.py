@@ -61,6 +61,7 @@ async def guarded() -> AsyncIterator[httpx.AsyncClient]:
             Route("/live/poll", echo),
             Route("/u/{token}", echo, methods=["POST", "DELETE"]),
             Route("/p/{token}", fail, methods=["GET", "POST"]),
+            Route("/v/{token}", fail, methods=["GET", "POST"]),
         ],
         middleware=[
             Middleware(StrictHeaders, https=True),
@@ -223,9 +224,9 @@ async def test_an_unsubscribe_link_is_proved_by_its_token_and_by_nothing_else(
 async def test_a_fault_names_no_token_in_the_log(guarded: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr("hub.guards.log.exception", lambda _event, path, **_more: told.append(path))
-    for path in ("/p/secret-token", "/api/fail"):
+    for path in ("/p/secret-token", "/v/secret-token", "/api/fail"):
         assert (await guarded.get(path)).status_code == 500
-    assert told == ["/p/…", "/api/fail"]
+    assert told == ["/p/…", "/v/…", "/api/fail"]
 
 
 async def test_reading_takes_no_origin(guarded: httpx.AsyncClient) -> None:

@@ -15,6 +15,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub.appointments.lifecycle import arrive
+from hub.appointments.rules import change_rules
+from hub.appointments.switches import switch
+from hub.appointments.tellings import Event, Recipient, Way
 from hub.channels.vendor import File
 from hub.db import APP_ROLE, WATCH_ROLE, make_engine
 from hub.idempotency import IdempotentRequest, recall
@@ -52,6 +55,7 @@ WATCHED = {
     "arrivals_boards": {"tenant_id", "version"},
     "messages": {"tenant_id", "lane", "state", "due_at", "lease_until"},
     "message_attempts": {"id", "tenant_id", "vendor", "vendor_id"},
+    "planned_notices": {"tenant_id", "state", "due_at"},
 }
 # Tables from which only the hub's own canaries are ever deleted.
 KEPT = {"notifications"}
@@ -96,6 +100,8 @@ async def two(house: House) -> AsyncIterator[TwoClinics]:
         await make_key(house, clinic)
         async with house.open_work(clinic.id, SYSTEM) as work:
             await arrive(work, visit.id)
+            await change_rules(work, ["P2D"], 60)
+            await switch(work, Event.CONFIRMED, Recipient.CLINICIAN, Way.IN_APP, enabled=False)
             await sessions.start(work, clinic.omar.id, "test")
             await revoke_token(work, uuid.uuid4())
             await recall(work, IdempotentRequest.of("a key", "POST /", b""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -15,13 +16,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from hub.api.routes import API, HEALTH
 from hub.api.webhooks import WEBHOOKS
 from hub.app import WAYS
+from hub.appointments.lifecycle import arrive
 from hub.channels.vendor import Channel
 from hub.console.routes import CONSOLE
 from hub.people.keys import add_key
 from hub.people.live_tokens import sign_token
 from hub.people.roles import SCOPES, Permission
 from hub.people.tables import ApiKey, Staff
-from hub.work import SYSTEM
+from hub.templates.defaults import install_defaults
+from hub.work import SYSTEM, Actor
 from tests.conftest import RunningHub
 from tests.factories import Clinic, add_patient, book_visit, make_key, tell, write_template
 from tests.messages.kept import MAIL, keep
@@ -61,6 +64,17 @@ APPOINTMENT: Values = {
     "clinician_id": "{provider}",
     "starts_at": "2026-11-21T06:30:00Z",
 }
+# What is done to a visit, and how the visit has to stand for it.
+STEPS: list[tuple[str, str, Values]] = [
+    ("confirm", "visit", {}),
+    ("move", "visit", {"starts_at": "2031-03-01T07:00:00Z"}),
+    ("arrive", "visit", {}),
+    ("start", "arrived", {}),
+    ("complete", "arrived", {"next_steps": "Rest."}),
+    ("cancel", "visit", {"reason": "Ill"}),
+    ("no-show", "begun", {}),
+    ("undo", "arrived", {}),
+]
 MESSAGE: Values = {"patient": {"id": "{patient}"}, "text": "See you at nine.", "topic": "reminders"}
 WORDS: Values = {
     "bodies": {"en": "Hello { $patient }", "ar": "مرحبًا { $patient }"},
@@ -103,16 +117,47 @@ PROGRAMS = [
         pattern="/api/v1/appointments/{id:uuid}",
     ),
     Ask(
-        "POST",
-        "/api/v1/appointments/{visit}/arrive",
+        "PATCH",
+        "/api/v1/appointments/{visit}",
         OFFICE,
         Permission.APPOINTMENTS_WRITE,
-        {},
-        "/api/v1/appointments/{id:uuid}/arrive",
+        {"consent": "signed"},
+        "/api/v1/appointments/{id:uuid}",
+    ),
+    *(
+        Ask(
+            "POST",
+            f"/api/v1/appointments/{{{visit}}}/{verb}",
+            OFFICE,
+            Permission.APPOINTMENTS_WRITE,
+            body,
+            f"/api/v1/appointments/{{id:uuid}}/{verb}",
+        )
+        for verb, visit, body in STEPS
+    ),
+    Ask("GET", "/api/v1/appointment-rules", OFFICE, Permission.APPOINTMENTS_READ),
+    Ask(
+        "PUT", "/api/v1/appointment-rules", ONLY_ADMIN, body={"reminders": ["P1D", "PT2H"], "no_show_hold_minutes": 60}
+    ),
+    Ask("GET", "/api/v1/tellings", OFFICE, Permission.APPOINTMENTS_READ),
+    Ask(
+        "PUT",
+        "/api/v1/tellings/arrived/clinician/in_app",
+        ONLY_ADMIN,
+        body={"enabled": True},
+        pattern="/api/v1/tellings/{event}/{to}/{over}",
     ),
     Ask("GET", "/api/v1/messages", OFFICE, Permission.MESSAGES_READ),
     Ask("POST", "/api/v1/messages", OFFICE, Permission.MESSAGES_SEND, MESSAGE),
     Ask("GET", "/api/v1/messages/statistics", OFFICE, Permission.MESSAGES_READ),
+    Ask(
+        "POST",
+        "/api/v1/notices/{notice}",
+        OFFICE,
+        Permission.MESSAGES_SEND,
+        {"patient": {"id": "{patient}"}, "link": "https://example.org/results"},
+        "/api/v1/notices/{kind}",
+    ),
     Ask("GET", "/api/v1/messages/{failed}", OFFICE, Permission.MESSAGES_READ, pattern="/api/v1/messages/{id:uuid}"),
     Ask(
         "POST",
@@ -258,10 +303,36 @@ PROGRAMS = [
         pattern="/api/v1/live-tokens/{id:uuid}",
     ),
 ]
+SOME_TIME: Values = {"day": "2031-03-01", "time": "10:00", "minutes": "30", "clinician": "{provider}"}
+BOOKING_FORM: Values = {"who": "Sara Doe", "patient": "new", **SOME_TIME}
+# What the board's buttons and forms do to a visit, and how the visit has to stand for it.
+CLICKS: list[tuple[str, str, Values]] = [
+    ("confirm", "visit", {}),
+    ("arrive", "visit", {}),
+    ("start", "arrived", {}),
+    ("complete", "arrived", {}),
+    ("no-show", "begun", {}),
+    ("undo", "arrived", {}),
+    ("cancel", "visit", {"why": "patient"}),
+    ("move", "visit", SOME_TIME),
+]
 PAGES = [
     Ask("GET", "/console/arrivals", OFFICE),
-    Ask("POST", "/console/arrivals/{visit}/arrive", OFFICE, body={}, pattern="/console/arrivals/{id:uuid}/arrive"),
+    Ask("POST", "/console/arrivals", OFFICE, body=BOOKING_FORM),
+    Ask("GET", "/console/arrivals/new", OFFICE),
+    *(
+        Ask("POST", f"/console/arrivals/{{{how}}}/{verb}", OFFICE, None, form, f"/console/arrivals/{{id:uuid}}/{verb}")
+        for verb, how, form in CLICKS
+    ),
+    *(
+        Ask("GET", f"/console/arrivals/{{{how}}}/{verb}", OFFICE, pattern=f"/console/arrivals/{{id:uuid}}/{verb}")
+        for verb, how in (("move", "visit"), ("cancel", "visit"), ("complete", "arrived"))
+    ),
     Ask("GET", "/console/appointments/{visit}", EVERYBODY, pattern="/console/appointments/{id:uuid}"),
+    Ask("GET", "/console/appointment-rules", OFFICE),
+    Ask("POST", "/console/appointment-rules/tellings", ONLY_ADMIN, body={}),
+    Ask("POST", "/console/appointment-rules/reminders", ONLY_ADMIN, body={"number": "3", "unit": "hours"}),
+    Ask("POST", "/console/appointment-rules/hold", ONLY_ADMIN, body={"minutes": "60"}),
     Ask("GET", "/console/notifications", EVERYBODY),
     Ask("POST", "/console/notifications/mark", EVERYBODY, body={"ids": "{note}", "as": "read"}),
     Ask("GET", "/console/account", EVERYBODY),
@@ -394,8 +465,9 @@ OPEN = {
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
 }
-# What a patient may ask, and a mailbox provider for them, by a signed link; see console/test_preferences.py.
-BY_A_SIGNED_LINK = {("GET", "/p/{token}"), ("POST", "/p/{token}"), ("GET", "/u/{token}"), ("POST", "/u/{token}")}
+# What a patient may ask, and a mailbox provider for them, by a signed link; see console/test_preferences.py and
+# console/test_visit.py.
+BY_A_SIGNED_LINK = {(method, f"/{page}/{{token}}") for method in ("GET", "POST") for page in ("p", "u", "v")}
 # For whoever holds the installation's own token; see test_metrics.py.
 BY_ITS_OWN_TOKEN = {("GET", "/metrics")}
 # For vendors, who prove by signature or secret who they are; see test_webhooks.py.
@@ -434,6 +506,8 @@ async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) ->
         return value
     for name in (
         "visit",
+        "begun",
+        "arrived",
         "note",
         "key",
         "kept",
@@ -446,6 +520,7 @@ async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) ->
         "patient",
         "template",
         "code",
+        "notice",
     ):
         if f"{{{name}}}" in value:
             value = value.replace(f"{{{name}}}", await made(hub, clinic, person, name))
@@ -455,6 +530,12 @@ async def fill_in(hub: RunningHub, clinic: Clinic, person: Staff, value: Any) ->
 async def made(hub: RunningHub, clinic: Clinic, person: Staff, name: str) -> str:
     if name == "visit":
         return str((await book_visit(hub.house, clinic, clinic.omar)).id)
+    if name == "begun":
+        return str((await book_visit(hub.house, clinic, at=hub.house.clock() - timedelta(hours=1))).id)
+    if name == "arrived":
+        visit = await book_visit(hub.house, clinic)
+        async with hub.house.open_work(clinic.id, Actor("staff", clinic.desk.id)) as work:
+            return str((await arrive(work, visit.id)).id)
     if name == "note":
         return str((await tell(hub.house, clinic, person))[0])
     if name == "key":
@@ -468,6 +549,10 @@ async def made(hub: RunningHub, clinic: Clinic, person: Staff, name: str) -> str
         return str((await add_patient(hub.house, clinic)).id)
     if name == "template":
         return str(await write_template(hub.house, clinic, f"greeting_{uuid.uuid4().hex[:12]}"))
+    if name == "notice":
+        async with hub.house.open_work(clinic.id, SYSTEM) as work:
+            await install_defaults(work)
+        return "results_ready"
     if name == "code":
         return f"greeting_{uuid.uuid4().hex[:12]}"
     if name == "token":

@@ -93,13 +93,13 @@ class Line(asyncio.Protocol):
             self._transport.close()
 
     def _end(self, error: Exception) -> None:
-        if not self.lost.done():
-            self.lost.set_exception(error)
         if self._transport is not None:
             self._transport.close()
-        for asked in self._owed:
-            if asked is not None and not asked.done():
-                asked.set_exception(error)
+        for waited_for in (self.lost, *self._owed):
+            if waited_for is not None and not waited_for.done():
+                waited_for.set_exception(error)
+                # Looked at once, so that asyncio does not complain where nobody waits any more.
+                waited_for.exception()
 
 
 async def open_line(url: str, take: Take = lambda _reply: None) -> Line:
