@@ -21,7 +21,7 @@ from hub.errors import FieldError, Invalid
 from hub.people.tenants import Clinic, read_clinic
 from hub.work import Work
 
-# R10 of the ground rules: systems mark visits as missed too early, and patients who came were told off.
+# Systems mark visits as missed too early, and patients who came were told off.
 USUAL_HOLD = timedelta(hours=2)
 LONGEST_HOLD = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
