@@ -21,7 +21,7 @@ from hub.people.tables import Patient, Staff
 from hub.people.tenants import Clinic, read_clinic
 from hub.templates.catalogue import VARIABLES
 from hub.templates.pattern import UNSEEN
-from hub.templates.render import DO_NOT_FIT, Wording, render
+from hub.templates.render import DO_NOT_FIT, Wording, check_fit, render
 from hub.templates.versions import published, wordings_by_id
 from hub.work import Work
 
@@ -238,7 +238,7 @@ def _draft(work: Work, around: _Around, sending: Sending) -> Draft:
     clinic, values = around.clinic, reader.values | dict(sending.values)
     for channel in channels:
         fitting = only(wordings[channel], values | given_values(clinic, reader.link))
-        render(wordings[channel], channel, reader.language, fitting, clinic=clinic.name, zone=clinic.zone)
+        check_fit(wordings[channel], channel, reader.language, fitting, clinic=clinic.name, zone=clinic.zone)
     topic = sending.topic or Topic(wordings[channels[0]].topic)
     row = _row(work, sending, topic, channels, reader.language)
     return Draft(row, {"values": values}, sending.files)

@@ -85,20 +85,51 @@ def render(
     `clinic` is also the value of a variable of that name, unless given. Raises Invalid for values that are missing,
     not declared, or of the wrong type (all at once), and when nothing is left to say.
     """
+    filled = _fill(version, channel, language, variables, clinic, zone)
+    text = filled.body.translate(_MARKS)
+    if channel != Channel.EMAIL:
+        return Rendered("", text, "", filled.form.plain_values() if language in version.vendor_refs else {})
+    html = lay_out(filled.body, language=language, subject=filled.subject, clinic=filled.clinic)
+    return Rendered(filled.subject, f"{text}\n\n-- \n{filled.clinic}", html)
+
+
+def check_fit(
+    version: Wording,
+    channel: Channel,
+    language: str,
+    variables: Mapping[str, Any],
+    *,
+    clinic: str,
+    zone: ZoneInfo,
+) -> None:
+    """Raises what `render` would raise with these values; lays nothing out, which is most of the work for email."""
+    _fill(version, channel, language, variables, clinic, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A wording with its values, not laid out; `subject` for email alone."""
+
+    clinic: str
+    form: _Form
+    body: str
+    subject: str
+
+
+def _fill(
+    version: Wording, channel: Channel, language: str, variables: Mapping[str, Any], clinic: str, zone: ZoneInfo
+) -> _Filled:
     clinic = " ".join(str(read_value("text", clinic)).split())
     values = _read(version, _with_clinic(version, variables, clinic))
     form = _Form(values, Style(language, zone, in_full=channel == Channel.EMAIL))
     body = _tidy(_pattern(version.bodies, language, "bodies").fill(form.isolated, form.number))
     _check_that_it_says_something(body, "bodies", language)
-    text = body.translate(_MARKS)
     if channel != Channel.EMAIL:
-        return Rendered("", text, "", form.plain_values() if language in version.vendor_refs else {})
+        return _Filled(clinic, form, body, "")
     subject = _pattern(version.subjects, language, "subjects").fill(form.isolated_line, form.number).translate(_MARKS)
     subject = " ".join(subject.split())
     _check_that_it_says_something(subject, "subjects", language)
-    return Rendered(
-        subject, f"{text}\n\n-- \n{clinic}", lay_out(body, language=language, subject=subject, clinic=clinic)
-    )
+    return _Filled(clinic, form, body, subject)
 
 
 DO_NOT_FIT = "These values do not fit the template."

@@ -28,6 +28,18 @@ from tests.messages.vendors import Scripted
 WITHIN_S = 20.0
 
 
+@asynccontextmanager
+async def working(house: House) -> AsyncIterator[asyncio.Task[None]]:
+    """A whole worker, told to stop at the end."""
+    task = asyncio.create_task(worker.work_forever(house))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 @dataclass
 class Office:
     """A house with a database of its own, a clinic in it, and a vendor that answers as it is told."""
@@ -54,17 +66,6 @@ class Office:
         async with asyncio.timeout(WITHIN_S):
             while await self.state(message) != state:
                 await asyncio.sleep(0.02)
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[asyncio.Task[None]]:
-        """A whole worker."""
-        task = asyncio.create_task(worker.work_forever(self.house))
-        try:
-            yield task
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 @dataclass

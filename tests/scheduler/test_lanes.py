@@ -23,7 +23,7 @@ from hub.scheduler import worker
 from hub.scheduler.lanes import Lanes
 from tests.messages.post import NOON
 from tests.messages.vendors import BUSY, SILENT
-from tests.scheduler.office import WITHIN_S, Office, gate
+from tests.scheduler.office import WITHIN_S, Office, gate, working
 
 
 def count_serving(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], Any]) -> list[int]:
@@ -40,7 +40,7 @@ def count_serving(monkeypatch: pytest.MonkeyPatch, do: Callable[[int], Any]) -> 
 
 @pytest.mark.parametrize("lane", ["critical", "normal", "bulk"])
 async def test_a_job_in_redis_wakes_its_lane(office: Office, no_sweeps: None, lane: str) -> None:
-    async with office.working():
+    async with working(office.house):
         message = await office.queue(lane)
         await office.becomes(message, State.SENT)
     assert len(office.vendor.sent) == 1
@@ -48,7 +48,7 @@ async def test_a_job_in_redis_wakes_its_lane(office: Office, no_sweeps: None, la
 
 async def test_without_redis_the_sweep_finds_what_is_due(office: Office, valkey: Valkey, quick_sweeps: None) -> None:
     await asyncio.to_thread(valkey.stop)
-    async with office.working():
+    async with working(office.house):
         message = await office.queue()
         await office.becomes(message, State.SENT)
 
@@ -147,7 +147,7 @@ async def test_a_full_lane_gives_way_to_the_next_tenant_and_comes_back(
 async def test_a_slow_lane_does_not_hold_up_what_is_critical(office: Office) -> None:
     office.vendor.before = door = gate()
     slow = [await office.queue(lane, "slow") for lane in ("normal", "bulk")]
-    async with office.working():
+    async with working(office.house):
         await asyncio.wait_for(door.begun.wait(), WITHIN_S)
         urgent = await office.queue("critical", "urgent")
         await office.becomes(urgent, State.SENT)
@@ -159,7 +159,7 @@ async def test_a_slow_lane_does_not_hold_up_what_is_critical(office: Office) -> 
 async def test_a_batch_that_hangs_does_not_hold_up_what_its_own_tenant_queues_after_it(office: Office) -> None:
     office.vendor.before = door = gate()
     slow = await office.queue("critical", "slow")
-    async with office.working():
+    async with working(office.house):
         await asyncio.wait_for(door.begun.wait(), WITHIN_S)
         after = await office.queue("critical", "after")
         await office.becomes(after, State.SENT)
@@ -207,7 +207,7 @@ async def test_a_vendor_that_never_ends_does_not_keep_a_worker_from_stopping(
 
 async def test_what_vendors_report_is_applied(office: Office, quick_sweeps: None) -> None:
     message = await office.queue()
-    async with office.working():
+    async with working(office.house):
         await office.becomes(message, State.SENT)
         async with office.house.database.of_tenant(office.clinic.id) as session:
             attempt = (await session.execute(select(Attempt).where(Attempt.message_id == message))).scalar_one()
@@ -227,7 +227,7 @@ async def test_what_vendors_report_is_applied(office: Office, quick_sweeps: None
 
 async def test_two_workers_send_each_message_once(office: Office) -> None:
     messages = [await office.queue(words=f"number {number}") for number in range(60)]
-    async with office.working(), office.working():
+    async with working(office.house), working(office.house):
         for each in messages:
             await office.becomes(each, State.SENT)
     assert sorted(each.text for each in office.vendor.sent) == sorted(f"number {number}" for number in range(60))

@@ -18,7 +18,7 @@ from hub.scheduler.lanes import Lanes
 from hub.templates.defaults import install_defaults
 from hub.work import SYSTEM
 from tests.messages.post import NOON
-from tests.scheduler.office import WITHIN_S, Office, gate
+from tests.scheduler.office import WITHIN_S, Office, gate, working
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -50,7 +50,7 @@ async def test_without_redis_a_reminder_leaves_when_it_is_due(
 ) -> None:
     await book_visits(office, 1)
     await asyncio.to_thread(valkey.stop)
-    async with office.working():
+    async with working(office.house):
         await asyncio.sleep(0.2)
         assert office.vendor.sent == []
         office.clock.move(3 * HOUR)
@@ -61,7 +61,7 @@ async def test_two_workers_and_a_redis_that_forgets_everything_send_each_reminde
     office: Office, valkey: Valkey, quick_sweeps: None
 ) -> None:
     await book_visits(office, 40)
-    async with office.working(), office.working():
+    async with working(office.house), working(office.house):
         office.clock.move(4 * HOUR)
         async with Redis.from_url(valkey.url()) as redis:
             await redis.flushall()
@@ -85,7 +85,7 @@ async def test_a_vendor_that_hangs_does_not_hold_up_what_was_planned(office: Off
     office.vendor.before = door = gate()
     await office.queue(words="slow")
     await book_visits(office, 1)
-    async with office.working():
+    async with working(office.house):
         await asyncio.wait_for(door.begun.wait(), WITHIN_S)
         office.clock.move(3 * HOUR)
         await sent(office, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +20,7 @@ from hub.scheduler.timetable import run_due
 from hub.settings import Settings
 from hub.wiring import House, build
 from tests.conftest import MovableClock
+from tests.scheduler.office import working
 from tests.servers import fresh_database, own_postgres, own_valkey
 
 
@@ -41,17 +41,6 @@ class Workplace:
         async with self.house.database.of_nobody() as session:
             done = update(Sweep).where(Sweep.due_at > now).values(due_at=now).returning(Sweep.name)
             return bool((await session.execute(done)).scalars().all())
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[asyncio.Task[None]]:
-        """A worker, told to stop at the end."""
-        task = asyncio.create_task(worker.work_forever(self.house))
-        try:
-            yield task
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 @pytest.fixture
@@ -76,12 +65,12 @@ async def place(
 
 
 async def test_it_ticks_as_it_begins(place: Workplace) -> None:
-    async with place.working():
+    async with working(place.house):
         await place.swept()
 
 
 async def test_redis_going_away_and_coming_back_costs_nothing(place: Workplace, valkey: Valkey) -> None:
-    async with place.working() as task:
+    async with working(place.house) as task:
         await place.swept()
         await asyncio.to_thread(valkey.kill)
         await place.swept()
@@ -93,7 +82,7 @@ async def test_redis_going_away_and_coming_back_costs_nothing(place: Workplace, 
 
 async def test_it_begins_without_redis(place: Workplace, valkey: Valkey) -> None:
     await asyncio.to_thread(valkey.stop)
-    async with place.working():
+    async with working(place.house):
         await place.swept()
 
 
@@ -142,7 +131,7 @@ async def test_a_database_that_is_away_does_not_end_it(
         own = settings.model_copy(update={"database_url": SecretStr(url), "redis_url": nowhere})
         async with build(own, "test worker", the_clock) as house:
             place = Workplace(house)
-            async with place.working() as task:
+            async with working(place.house) as task:
                 await place.swept()
                 await asyncio.to_thread(postgres.stop)
                 assert await run_due(house) == [], "this is what a tick comes to now"
