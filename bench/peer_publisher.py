@@ -23,7 +23,7 @@ from bench.people import Clinic
 from hub.crypto import Keys
 from hub.inbox.kinds import LOUDNESS, Kind
 from hub.realtime.bus import Bus
-from hub.realtime.pushes import Push, Rang, rang
+from hub.realtime.pushes import Push, rang
 
 KEPT = "HUB_BENCH_KEPT"
 USERS = "HUB_BENCH_USERS"
@@ -112,7 +112,7 @@ class Backend:
         self._seqs[index] = seq = self._seqs[index] + 1
         return self._people[index], seq, seq, uuid.uuid4() if self._kept else self._ids[index]
 
-    def _rang(self, told: list[Told], text: str) -> Rang:
+    def _rang(self, told: list[Told], text: str) -> Push:
         return rang(self._tenant, told, row(text), urgent=False, at=time.time())
 
     async def _keep(self, rows: list[Told]) -> None:

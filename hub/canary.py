@@ -29,7 +29,6 @@ from hub.realtime.connection import Connection, Listener
 from hub.realtime.frames import Close, EndConnection
 from hub.realtime.ledger import Greeting
 from hub.realtime.meters import METERS
-from hub.realtime.wire import Frame
 from hub.wiring import House
 from hub.work import SYSTEM
 
@@ -57,11 +56,16 @@ class Ear:
         self._heard_at = asyncio.get_running_loop().create_future()
         return self._heard_at
 
-    def offer(self, frame: Frame) -> bool:
-        """Take a frame."""
-        if self._heard_at is not None and not self._heard_at.done() and self._expected in frame.data:
+    def carry(self, connection: Connection) -> None:
+        """Part of Outlet: hear whatever is sent."""
+        connection.write = self._hear
+
+    def _hear(self, message: bytes) -> None:
+        if self._heard_at is not None and not self._heard_at.done() and self._expected in message:
             self._heard_at.set_result(self._heard_at.get_loop().time())
-        return True
+
+    def has_news(self) -> None:
+        """Part of Outlet: nothing ever waits."""
 
     def end(self, code: Close) -> None:
         """Part of Outlet; the connection itself says that it is closed."""

@@ -34,7 +34,7 @@ class Keys:
             raise BadKeys("HUB_KEYS is empty: give at least one id:base64 of 32 random bytes")
         self._keys = keys
         self._newest = next(iter(keys))
-        self._seals = {name: AESGCM(self._derive(key, "seal")) for name, key in keys.items()}
+        self._seals = {name.encode(): AESGCM(self._derive(key, "seal")) for name, key in keys.items()}
         self._signing: dict[str, dict[str, bytes]] = {}
         self._hashing: dict[str, list[bytes]] = {}
 
@@ -59,15 +59,15 @@ class Keys:
         """AES-256-GCM with the newest key; `place` is bound to it, so it opens nowhere else."""
         name = self._newest.encode()
         nonce = os.urandom(NONCE_BYTES)
-        return bytes([len(name)]) + name + nonce + self._seals[self._newest].encrypt(nonce, plain, place)
+        return bytes([len(name)]) + name + nonce + self._seals[name].encrypt(nonce, plain, place)
 
-    def open(self, sealed: bytes, place: bytes) -> bytes:
-        """The plain bytes of what `seal` made for this `place`; raises CannotOpen."""
+    def open(self, sealed: bytes, place: bytes, start: int = 0) -> bytes:
+        """The plain bytes of what `seal` made for this `place`, from `start` on; raises CannotOpen."""
         try:
-            size = sealed[0]
-            name, rest = sealed[1 : 1 + size].decode(), sealed[1 + size :]
-            return self._seals[name].decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], place)
-        except (IndexError, KeyError, UnicodeDecodeError, InvalidTag, ValueError) as error:
+            nonce = start + 1 + sealed[start]
+            rest = nonce + NONCE_BYTES
+            return self._seals[sealed[start + 1 : nonce]].decrypt(sealed[nonce:rest], sealed[rest:], place)
+        except (IndexError, KeyError, InvalidTag, ValueError) as error:
             raise CannotOpen("sealed bytes cannot be opened") from error
 
     def signing_keys(self, purpose: str) -> dict[str, bytes]:

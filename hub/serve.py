@@ -6,6 +6,7 @@ Told to stop by SIGTERM it first sends the live connections away, one after the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import resource
 import signal
@@ -26,6 +27,8 @@ BACKLOG = 4096
 # Above the largest frame we take, so that we may say ourselves what is wrong with a larger one.
 LARGEST_MESSAGE = 64 * 1024
 FINISH_WITHIN_S = 5
+# Uvicorn's own ten ticks a second cost a web process with nothing to do as much as a hundred frames.
+TICK_S = 1.0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -95,6 +98,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._draining: asyncio.Task[None] | None = None
+        self._is_to_exit = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Part of uvicorn.Server."""
@@ -107,6 +111,15 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._begin_draining)
         else:
             super().handle_exit(sig, frame)
+            if self.started:
+                self._loop.call_soon_threadsafe(self._is_to_exit.set)
+
+    async def main_loop(self) -> None:
+        """Part of uvicorn.Server: look after the date in answers once a second, and else wait for the end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._is_to_exit.wait()
 
     def _begin_draining(self) -> None:
         self._draining = self._draining or asyncio.create_task(self._drain())
@@ -122,6 +135,7 @@ class Server(uvicorn.Server):
             await self._app.drain()
         finally:
             self.should_exit = True
+            self._is_to_exit.set()
 
 
 def allow_many_connections() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub.clock import Clock
 from hub.crypto import Keys
 from hub.db import Database
-from hub.realtime.pushes import AccessEnded, InboxMoved, Push, Rang, TopicChanged, rang
+from hub.realtime.pushes import AccessEnded, InboxMoved, Push, Rang, TopicChanged, changed, rang, swept
 
 Announce = Callable[[list[Push]], Awaitable[None]]
 Enqueue = Callable[[list["Job"]], Awaitable[None]]
@@ -74,11 +74,11 @@ class Work:
 
     def inbox_moved(self, person: uuid.UUID, seq: int, unread: int, items: list[dict[str, Any]]) -> None:
         """Tell the person's open tabs about rows that changed under the number `seq`."""
-        self.pushes.append(InboxMoved(self.tenant, person, seq, unread, items=items))
+        self.pushes.append(changed(self.tenant, person, seq, unread, items))
 
     def inbox_read(self, person: uuid.UUID, seq: int, unread: int, upto: int) -> None:
         """Tell the person's open tabs that all rows up to number `upto` became read, under the number `seq`."""
-        self.pushes.append(InboxMoved(self.tenant, person, seq, unread, read_upto=upto, at=self.now))
+        self.pushes.append(swept(self.tenant, person, seq, unread, upto, self.now))
 
     def topic_changed(self, topic: str, version: int) -> None:
         """Tell everybody who watches `topic` that it has a newer version."""
@@ -120,7 +120,10 @@ def work_opener(
             yield work
         if work.pushes:
             committed = clock().timestamp()
-            await announce([replace(push, at=committed) if isinstance(push, Rang) else push for push in work.pushes])
+            for push in work.pushes:
+                if isinstance(push, InboxMoved | Rang) and push.rang_at:
+                    push.rang_at = committed
+            await announce(work.pushes)
         # After the bells: a Redis that hangs may hold this up for a second.
         if work.jobs:
             await enqueue(work.jobs)

@@ -149,10 +149,15 @@ SELECT CAST(:tenant AS uuid), person_id FROM unnest(CAST(:people AS uuid[])) AS 
 ON CONFLICT DO NOTHING
 """)
 
+# Texts, not arrays: this is asked every two seconds about everybody connected, and to encode an array of a thousand
+# takes the driver ten times as long as to join it.
 ELSEWHERE = text("""
 SELECT head.person_id, head.seq, head.unread, head.epoch FROM inbox_heads AS head
-JOIN unnest(CAST(:people AS uuid[]), CAST(:numbers AS bigint[]), CAST(:epochs AS text[]))
-    AS known(person_id, seq, epoch) USING (person_id)
+JOIN unnest(
+    CAST(string_to_array(:people, ',') AS uuid[]),
+    CAST(string_to_array(:numbers, ',') AS bigint[]),
+    string_to_array(:epochs, ',')
+) AS known(person_id, seq, epoch) USING (person_id)
 WHERE head.seq > known.seq OR CAST(head.epoch AS text) <> known.epoch
 """)
 
@@ -194,7 +199,12 @@ async def read_heads_elsewhere(
     for start in range(0, len(known), MOST_ROWS):
         part = dict(islice(known.items(), start, start + MOST_ROWS))
         numbers, epochs = zip(*part.values(), strict=True)
-        rows = await watch.execute(ELSEWHERE, {"people": list(part), "numbers": numbers, "epochs": epochs})
+        asked = {
+            "people": ",".join(map(str, part)),
+            "numbers": ",".join(map(str, numbers)),
+            "epochs": ",".join(epochs),
+        }
+        rows = await watch.execute(ELSEWHERE, asked)
         found |= {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
     return found
 

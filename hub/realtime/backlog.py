@@ -61,10 +61,6 @@ class Backlog:
         else:
             METERS.dropped["ahead"] += 1
 
-    def first(self) -> Frame:
-        """The frame that is sent next."""
-        return self._ahead[0] if self._ahead else self._frames[0]
-
     def pop_first(self) -> Frame:
         """Take the frame that is sent next."""
         if self._ahead:
@@ -79,18 +75,18 @@ class Backlog:
         METERS.dropped["collapsed"] += len(self._frames) - len(newest)
         METERS.resyncs += 1
         self._frames = deque([*newest.values(), RESYNC])
-        self._bytes, self._readings = sum(len(frame.data) for frame in self._frames), 0
+        self._bytes, self._readings = sum(len(frame.wire) for frame in self._frames), 0
 
     def _has_no_room_for(self, frame: Frame) -> bool:
         if frame.rows:
             return self._readings == MOST_READINGS
-        return len(self._frames) >= MOST_FRAMES or self._bytes + len(frame.data) > MOST_BYTES
+        return len(self._frames) >= MOST_FRAMES or self._bytes + len(frame.wire) > MOST_BYTES
 
     def _count(self, frame: Frame, sign: int) -> None:
         if frame.rows:
             self._readings += sign
         else:
-            self._bytes += sign * len(frame.data)
+            self._bytes += sign * len(frame.wire)
 
     def _drop_superseded(self) -> None:
         newest = {frame.subject: frame for frame in self._frames}

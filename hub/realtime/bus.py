@@ -119,21 +119,22 @@ class Bus:
 
     async def listen(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         """Hear other processes until cancelled, connecting again whenever the connection is lost or dead."""
+        self._hear, self._maybe_missed = hear, maybe_missed
         loop = asyncio.get_running_loop()
         pause = SHORTEST_PAUSE_S
         while True:
             began = loop.time()
             try:
-                await self._connected(hear, maybe_missed)
+                await self._connected()
             except (OSError, TimeoutError, EOFError) as error:
                 log.warning("bus: connection lost", error=type(error).__name__)
             maybe_missed()
             pause = SHORTEST_PAUSE_S if loop.time() - began > self._silence else min(pause * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause)
 
-    async def _connected(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
+    async def _connected(self) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            subscription = await open_line(self._url, lambda reply: self._take(reply, hear, maybe_missed))
+            subscription = await open_line(self._url, self._take)
         # Only now: while it connected, more may have come that we listen for.
         subscription.say(b"SUBSCRIBE", self._echo, *self._tenants)
         self._subscription = subscription
@@ -145,23 +146,24 @@ class Bus:
             echo.cancel()
             subscription.close()
 
-    def _take(self, reply: Any, hear: Hear, maybe_missed: Callable[[], None]) -> None:
-        if reply[0] == b"subscribe":
-            maybe_missed()
-        if reply[0] != b"message":
+    def _take(self, reply: Any) -> None:
+        kind, channel, message = reply
+        if kind != b"message":
+            if kind == b"subscribe":
+                self._maybe_missed()
             return
-        _, channel, message = reply
-        if channel == self._echo:
-            self.echo_lag = asyncio.get_running_loop().time() - self._echoed_at
-        elif channel in self._tenants and not message.startswith(self._origin):
+        tenant = self._tenants.get(channel)
+        if tenant is not None and not message.startswith(self._origin):
             try:
-                pushes = unpack(self._keys.open(message[ORIGIN_BYTES:], channel), self._tenants[channel])
+                pushes = unpack(self._keys.open(message, channel, ORIGIN_BYTES), tenant)
             except (CannotOpen, Unreadable):
                 METERS.unreadable += 1
                 log.warning("bus: unreadable message")
-                maybe_missed()
+                self._maybe_missed()
                 return
-            hear(pushes)
+            self._hear(pushes)
+        elif channel == self._echo:
+            self.echo_lag = asyncio.get_running_loop().time() - self._echoed_at
 
     async def _publish_echoes(self) -> None:
         while True:

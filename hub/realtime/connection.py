@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -39,8 +40,12 @@ LIVE = Stage.LIVE
 class Outlet(Protocol):
     """The way to one client."""
 
-    def offer(self, frame: Frame) -> bool:
-        """Send it now, or return False: then `Connection.flush` or `Connection.take_waiting` fetches it."""
+    def carry(self, connection: Connection) -> None:
+        """Be the way of this connection: set its `write` whenever the client takes frames, if they may be written."""
+        ...
+
+    def has_news(self) -> None:
+        """Something waits that was not written: `Connection.flush` or `Connection.take_waiting` fetches it."""
         ...
 
     def end(self, code: Close) -> None:
@@ -96,6 +101,7 @@ class Connection:
         "topics",
         "unread",
         "way",
+        "write",
     )
 
     def __init__(
@@ -125,6 +131,9 @@ class Connection:
         self._wanted_since: int | None = since
         self._held: deque[tuple[int, int, Frame]] | None = None
         self._backlog: Backlog | None = None
+        # Sends the bytes of a frame, while the client takes what is sent and nothing waits.
+        self.write: Callable[[bytes], object] | None = None
+        outlet.carry(self)
 
     @property
     def waiting(self) -> int:
@@ -143,7 +152,10 @@ class Connection:
                 self.sent = seq
                 self.unread = unread
                 # As in `send`, which is not called: this is done for thousands in a row.
-                if self._backlog is not None or self.closing is not None or not self._outlet.offer(event):
+                write = self.write
+                if write is not None:
+                    write(event.wire)
+                else:
                     self._send_later(event)
                 return True
             if seq <= self.sent:
@@ -178,6 +190,7 @@ class Connection:
     def _tell_ahead(self, event: Frame) -> None:
         self._wait_for_client().add_ahead(event)
         self.flush()
+        self._outlet.has_news()
 
     def ask_again(self, since: int) -> None:
         """The client says how far it has come: it wants everything after that."""
@@ -233,12 +246,17 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Send a frame, now or when the client takes it; when it reads too slowly, drop what waits for a resync."""
-        if self._backlog is not None or self.closing is not None or not self._outlet.offer(frame):
+        if self.write is not None:
+            self.write(frame.wire)
+        else:
             self._send_later(frame)
 
     def _send_later(self, frame: Frame) -> None:
-        if self.closing is None and not self._wait_for_client().add(frame):
+        if self.closing is not None:
+            return
+        if not self._wait_for_client().add(frame):
             self.stage = Stage.RESYNC
+        self._outlet.has_news()
 
     def _wait_for_client(self) -> Backlog:
         if self._backlog is None:
@@ -247,12 +265,12 @@ class Connection:
 
     def flush(self) -> None:
         """Send what waits, as far as the client takes it."""
-        while self._backlog is not None and self.closing is None:
-            if not self._outlet.offer(self._backlog.first()):
-                return
-            self._backlog.pop_first()
+        while self._backlog is not None and self.write is not None:
+            # It may be the last that the client takes for now.
+            write, frame = self.write, self._backlog.pop_first()
             if not self._backlog:
                 self._backlog = None
+            write(frame.wire)
 
     def take_waiting(self) -> list[Frame]:
         """What is to be sent next, for an outlet that fetches it; not all, so that what is critical still overtakes."""
@@ -270,10 +288,13 @@ class Connection:
         if self.closing is None:
             self.closing = code
             self._outlet.end(code)
-        self._backlog = self._held = None
+        self._end()
 
     def left(self) -> None:
         """The client is gone, or has been told why it has to go: nothing more is sent."""
         if self.closing is None:
             self.closing = Close.GOING_AWAY
-        self._backlog = self._held = None
+        self._end()
+
+    def _end(self) -> None:
+        self.write = self._backlog = self._held = None

@@ -11,7 +11,6 @@ from websockets.http11 import Request
 from hub.realtime.connection import Connection
 from hub.realtime.frames import Close
 from hub.realtime.meters import METERS
-from hub.realtime.wire import Frame
 
 # Where in the ASGI scope the protocol is found.
 EXTENSION = "hub.framed"
@@ -45,19 +44,13 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     def carry(self, connection: Connection) -> None:
-        """Tell this connection when the client takes frames again."""
+        """Have this connection write to the transport itself, whenever the client takes what is written."""
         self._connection = connection
-        # The client may have taken what was too much for it before we listened.
         if self._takes:
-            connection.flush()
+            connection.write = self.transport.write
 
-    def offer(self, frame: Frame) -> bool:
-        """Write the frame, unless the client has not taken what was written before."""
-        if not self._takes:
-            return False
-        # It may pause us in the middle of this.
-        self.transport.write(frame.wire)
-        return True
+    def has_news(self) -> None:
+        """What waits is sent when the client takes it."""
 
     def end(self, code: Close) -> None:
         """Close with this code; a client that takes nothing is cut off."""
@@ -86,7 +79,7 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """Part of asyncio.Protocol: the client does not take what is written."""
         super().pause_writing()
-        self._takes = False
+        self._take_no_more()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
@@ -94,12 +87,13 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
         self._no_longer_stuck()
         self._takes = not self.close_sent
-        if self._connection is not None and self._takes:
+        if self._connection is not None and self._takes and self._connection.closing is None:
+            self._connection.write = self.transport.write
             self._connection.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio.Protocol."""
-        self._takes = False
+        self._take_no_more()
         self._no_longer_stuck()
         self._connection = None
         super().connection_lost(exc)
@@ -107,6 +101,11 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         self.conn.parser.close()
         if hasattr(self, "scope"):
             cast(dict[str, Any], self.scope["extensions"]).pop(EXTENSION, None)
+
+    def _take_no_more(self) -> None:
+        self._takes = False
+        if self._connection is not None:
+            self._connection.write = None
 
     def _watch(self, left: int) -> None:
         self._stuck = self.loop.call_later(self.stuck_after_s, self._cut_off_if_stuck, left)

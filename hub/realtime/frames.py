@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from hub.realtime.pushes import InboxMoved, TopicChanged
+from hub.realtime.pushes import TopicChanged
 from hub.realtime.wire import Frame, encode
 
 SUBPROTOCOL = "hub.v1"
@@ -227,25 +227,19 @@ def snap(seq: int, unread: int, items: list[dict[str, Any]], *, more: bool) -> F
     return Frame(encode(frame), moves_to=seq, rows=True)
 
 
-def event(push: InboxMoved) -> Frame:
-    """One step of an inbox."""
-    frame: dict[str, Any] = {"t": "ev", "seq": push.seq, "prev": push.seq - 1, "unread": push.unread}
-    if push.items is not None:
-        frame |= {"items": push.items}
-    else:
-        frame |= {"read_upto": push.read_upto, "at": push.at.isoformat() if push.at else None}
-    return Frame(encode(frame), moves_to=push.seq)
-
-
 def state(push: TopicChanged) -> Frame:
     """A shared view has this version."""
     return Frame(encode({"t": "state", "topic": push.topic, "ver": push.version}), subject=push.topic)
 
 
-def heartbeat(n: int, head: int, unread: int, topics: dict[str, int] | None, now: datetime) -> Frame:
-    """Where everything stands, so that a lost last frame is noticed."""
-    frame = {"t": "hb", "n": n, "head": head, "unread": unread, "topics": topics or {}, "now": now.isoformat()}
-    return Frame(encode(frame), subject=HEARTBEAT)
+_HEARTBEAT = b'{"t":"hb","n":%d,"head":%d,"unread":%d,"topics":%b,"now":"%b"}'
+
+
+def heartbeat(n: int, head: int, unread: int, topics: dict[str, int] | None, now: str) -> Frame:
+    """Where everything stands at `now`, so that a lost last frame is noticed."""
+    # Thousands a minute, so it is filled in rather than written.
+    data = _HEARTBEAT % (n, head, unread, encode(topics) if topics else b"{}", now.encode())
+    return Frame(data, subject=HEARTBEAT)
 
 
 def drain(after_ms: int) -> Frame:

@@ -15,10 +15,12 @@ class Fetched:
     def __init__(self) -> None:
         self._news = asyncio.Event()
 
-    def offer(self, frame: Frame) -> bool:
+    def carry(self, connection: Connection) -> None:
+        """Nothing is written to the client from outside."""
+
+    def has_news(self) -> None:
         """Wake up whoever fetches."""
         self._news.set()
-        return False
 
     def end(self, code: Close) -> None:
         """Wake up whoever fetches; `Connection.closing` says why it ends."""

@@ -1,7 +1,7 @@
 """Pushes as bytes, for the way between processes (pure).
 
-A packet is of one tenant, which is not in it: a row of records, each a kind, a length and as many bytes. What rings
-bells travels as it is kept, because there is much of it; the rest is JSON.
+A packet is of one tenant, which is not in it: a row of records, each a kind, a length and as many bytes. What moves
+inboxes travels as it is kept, because there is much of it; the rest is JSON.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import struct
 import uuid
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
 from hub.realtime.pushes import STANDING, AccessEnded, InboxMoved, Push, Rang, TopicChanged
+from hub.realtime.wire import encode
 
 _RECORD = struct.Struct("!BI")
-# When it was committed, whether it is urgent, how many bytes of standings; then those, then the shared part.
-_RANG = struct.Struct("!d?I")
-_RANG_KIND = 1
-_KINDS: dict[int, type[InboxMoved] | type[TopicChanged] | type[AccessEnded]] = {
-    2: InboxMoved,
-    3: TopicChanged,
-    4: AccessEnded,
-}
+# Members of InboxMoved in their order; then the event.
+_MOVED = struct.Struct("!16sQI?d")
+# How many bytes of standings, whether it is urgent, when it was committed; then the standings, then the shared part.
+_RANG = struct.Struct("!I?d")
+_RANG_KIND, _MOVED_KIND = 1, 2
+_KINDS: dict[int, type[TopicChanged] | type[AccessEnded]] = {3: TopicChanged, 4: AccessEnded}
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _IDS = ("person", "session", "key", "token")
 
@@ -37,14 +35,21 @@ def pack(pushes: Iterable[Push]) -> bytes:
     """The packet of some pushes of one tenant."""
     parts: list[bytes] = []
     for push in pushes:
-        if isinstance(push, Rang):
-            head = _RANG.pack(push.at, push.urgent, len(push.standings))
-            size = len(head) + len(push.standings) + len(push.shared)
-            parts += (_RECORD.pack(_RANG_KIND, size), head, push.standings, push.shared)
-        else:
-            body = json.dumps(_plain(push), separators=(",", ":")).encode()
-            parts += (_RECORD.pack(_NUMBERS[type(push)], len(body)), body)
+        kind, *body = _record(push)
+        parts += (_RECORD.pack(kind, sum(map(len, body))), *body)
     return b"".join(parts)
+
+
+def _record(push: Push) -> tuple[int, *tuple[bytes, ...]]:
+    match push:
+        case InboxMoved():
+            head = _MOVED.pack(push.person, push.moves_to, push.unread, push.urgent, push.rang_at)
+            return _MOVED_KIND, head, push.wire
+        case Rang():
+            head = _RANG.pack(len(push.standings), push.urgent, push.rang_at)
+            return _RANG_KIND, head, push.standings, push.shared
+        case _:
+            return _NUMBERS[type(push)], encode(_plain(push))
 
 
 def unpack(packet: bytes, tenant: uuid.UUID) -> list[Push]:
@@ -58,7 +63,13 @@ def unpack(packet: bytes, tenant: uuid.UUID) -> list[Push]:
             end = start + size
             if end > len(packet):
                 raise Unreadable("cut short")
-            if kind == _RANG_KIND:
+            if kind == _MOVED_KIND:
+                event = packet[start + _MOVED.size : end]
+                if not event:
+                    raise Unreadable("no event")
+                person, seq, unread, urgent, at = _MOVED.unpack_from(packet, start)
+                pushes.append(InboxMoved(tenant, person, seq, unread, urgent, at, event))
+            elif kind == _RANG_KIND:
                 pushes.append(_read_rang(packet, start, end, tenant))
             else:
                 pushes.append(_KINDS[kind](tenant=tenant, **_typed(json.loads(packet[start:end]))))
@@ -69,7 +80,7 @@ def unpack(packet: bytes, tenant: uuid.UUID) -> list[Push]:
 
 
 def _read_rang(packet: bytes, start: int, end: int, tenant: uuid.UUID) -> Rang:
-    at, urgent, size = _RANG.unpack_from(packet, start)
+    size, urgent, at = _RANG.unpack_from(packet, start)
     standings = start + _RANG.size
     shared = standings + size
     if size % STANDING.size or shared >= end:
@@ -77,19 +88,13 @@ def _read_rang(packet: bytes, start: int, end: int, tenant: uuid.UUID) -> Rang:
     return Rang(tenant, packet[standings:shared], packet[shared:end], urgent, at)
 
 
-def _plain(push: InboxMoved | TopicChanged | AccessEnded) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, uuid.UUID):
-            return value.hex
-        return value.isoformat() if isinstance(value, datetime) else value
-
-    return {each.name: plain(getattr(push, each.name)) for each in fields(push) if each.name != "tenant"}
+def _plain(push: TopicChanged | AccessEnded) -> dict[str, Any]:
+    values = {each.name: getattr(push, each.name) for each in fields(push) if each.name != "tenant"}
+    return {name: value.hex if isinstance(value, uuid.UUID) else value for name, value in values.items()}
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     for name in _IDS:
         if values.get(name):
             values[name] = uuid.UUID(hex=values[name])
-    if values.get("at"):
-        values["at"] = datetime.fromisoformat(values["at"])
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import uuid
 from collections.abc import Iterable
@@ -10,11 +9,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hub.realtime.wire import Frame, encode, ring, text_message
+
 # Of whom, at which number, how many unread, under which id: one of these for each person a notification reached.
 STANDING = struct.Struct("!16sQI36s")
 
 
 # Not frozen: that would triple what it costs to make one.
+@dataclass(slots=True)
+class InboxMoved(Frame):
+    """A person's inbox moved from the number before `moves_to` to it, and the event that tells them.
+
+    It is made where it happens and travels as it is sent. `rang_at` is when it was committed if it is a new
+    notification, in seconds of the epoch.
+    """
+
+    tenant: uuid.UUID
+    person: bytes
+    moves_to: int
+    unread: int
+    urgent: bool
+    rang_at: float
+    wire: bytes
+    subject = None
+    rows = False
+
+
+# Likewise.
 @dataclass(slots=True)
 class Rang:
     """A new notification reached these people, each under the next number of their inbox.
@@ -27,43 +48,10 @@ class Rang:
     standings: bytes
     shared: bytes
     urgent: bool
-    at: float
+    rang_at: float
 
     def __len__(self) -> int:
         return len(self.standings) // STANDING.size
-
-
-def rang(
-    tenant: uuid.UUID,
-    people: Iterable[tuple[uuid.UUID, int, int, uuid.UUID]],
-    row: dict[str, Any],
-    *,
-    urgent: bool,
-    at: float,
-) -> Rang:
-    """The push for `people` (person, seq, unread, notification); `row` is without id, number and seq.
-
-    `at` is when it was committed, in seconds of the epoch.
-    """
-    pack = STANDING.pack
-    standings = b"".join(
-        [pack(person.bytes, seq, unread, str(notification).encode()) for person, seq, unread, notification in people]
-    )
-    shared = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()[1:]
-    return Rang(tenant, standings, shared, urgent, at)
-
-
-@dataclass(frozen=True, slots=True)
-class InboxMoved:
-    """Marks moved a person's inbox from `seq - 1` to `seq`: these rows changed, or all up to `read_upto` are read."""
-
-    tenant: uuid.UUID
-    person: uuid.UUID
-    seq: int
-    unread: int
-    items: list[dict[str, Any]] | None = None
-    read_upto: int | None = None
-    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +74,40 @@ class AccessEnded:
     token: uuid.UUID | None = None
 
 
-Push = Rang | InboxMoved | TopicChanged | AccessEnded
+Push = InboxMoved | Rang | TopicChanged | AccessEnded
+
+
+def rang(
+    tenant: uuid.UUID,
+    people: Iterable[tuple[uuid.UUID, int, int, uuid.UUID]],
+    row: dict[str, Any],
+    *,
+    urgent: bool,
+    at: float,
+) -> InboxMoved | Rang:
+    """The push for `people` (person, seq, unread, notification); `row` is without id, number and seq.
+
+    `at` is when it was committed, in seconds of the epoch.
+    """
+    shared = encode(row)[1:]
+    told = [(person.bytes, seq, unread, str(notification).encode()) for person, seq, unread, notification in people]
+    if len(told) == 1:
+        person, seq, unread, notification = told[0]
+        event = ring(seq, unread, notification, shared)
+        return InboxMoved(tenant, person, seq, unread, urgent, at, text_message(event))
+    return Rang(tenant, b"".join([STANDING.pack(*each) for each in told]), shared, urgent, at)
+
+
+def changed(tenant: uuid.UUID, person: uuid.UUID, seq: int, unread: int, items: list[dict[str, Any]]) -> InboxMoved:
+    """The push for rows of a person's that changed."""
+    return _marked(tenant, person, seq, unread, {"items": items})
+
+
+def swept(tenant: uuid.UUID, person: uuid.UUID, seq: int, unread: int, upto: int, at: datetime) -> InboxMoved:
+    """The push for all rows of a person's up to a number, which became read."""
+    return _marked(tenant, person, seq, unread, {"read_upto": upto, "at": at.isoformat()})
+
+
+def _marked(tenant: uuid.UUID, person: uuid.UUID, seq: int, unread: int, what: dict[str, Any]) -> InboxMoved:
+    event = encode({"t": "ev", "seq": seq, "prev": seq - 1, "unread": unread} | what)
+    return InboxMoved(tenant, person.bytes, seq, unread, False, 0.0, text_message(event))

@@ -104,7 +104,6 @@ class LiveSocket:
             if isinstance(outlet, Fetched):
                 await self._read_and_write(receive, send, connection, outlet)
             else:
-                outlet.carry(connection)
                 await self._read(receive, connection)
         except (EndConnection, Gone) as end:
             code = end.close

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from time import monotonic
 
 from hub.errors import HubError
 from hub.logs import get_logger
@@ -34,8 +35,10 @@ REST_S = 0.2
 HEARTBEAT_TURNS = 60
 # So many people are told of a broadcast before whatever else waits has its turn: some five milliseconds of work.
 RUNG_AT_ONCE = 400
+# A bell is timed no sooner than so long after another one: at a thousand a second that would be a tenth of the work.
+TIMED_EVERY_S = 0.01
 # Where no inbox stands.
-NOWHERE = (-1, "")
+NOWHERE = (-1, "nowhere")
 
 
 class Switchboard:
@@ -69,6 +72,7 @@ class Switchboard:
         self._look_now = asyncio.Event()
         self._looking_in_earnest = False
         self._heads_before: dict[uuid.UUID, int] = {}
+        self._times_again_at = 0.0
         self._beats = 0
         self._turn = 0
 
@@ -116,16 +120,28 @@ class Switchboard:
 
     def deliver(self, pushes: Iterable[Push]) -> None:
         """Send pushes to whoever is connected here; never waits for a client."""
+        people = self._people
         for push in pushes:
             match push:
+                case InboxMoved():
+                    # Here, for it is what comes most: each call costs more than what it does, when bells ring singly.
+                    for connection in people.get(push.person, ()):
+                        if connection.tenant == push.tenant.bytes:
+                            if not connection.offer(push.moves_to, push.unread, push):
+                                self._noticed_a_gap(connection)
+                            if push.rang_at and monotonic() >= self._times_again_at:
+                                self._time(push.rang_at, push.moves_to, connection)
                 case Rang():
                     self._ring(push)
-                case InboxMoved():
-                    self._offer(push.tenant.bytes, push.person.bytes, push.seq, push.unread, frames.event(push))
                 case TopicChanged():
                     self._deliver_state(push)
                 case AccessEnded():
                     self._end_access(push)
+
+    def _time(self, rang_at: float, seq: int, connection: Connection) -> None:
+        self._times_again_at = monotonic() + TIMED_EVERY_S
+        METERS.commit_to_send.add_time(self._clock().timestamp() - rang_at)
+        connection.rang_seq, connection.rang_at = seq, rang_at
 
     def _ring(self, push: Rang) -> None:
         if len(push) <= RUNG_AT_ONCE:
@@ -159,7 +175,7 @@ class Switchboard:
         return any(tenant == connection.tenant for tenant, _ in self._ringing)
 
     def _ring_some(self, push: Rang, standings: bytes) -> None:
-        people, tenant, shared, urgent, at = self._people, push.tenant.bytes, push.shared, push.urgent, push.at
+        people, tenant, shared, urgent, at = self._people, push.tenant.bytes, push.shared, push.urgent, push.rang_at
         event = None
         for person, seq, unread, notification in STANDING.iter_unpack(standings):
             listening = people.get(person)
@@ -170,9 +186,8 @@ class Switchboard:
                 if connection.tenant == tenant and not connection.offer(seq, unread, event):
                     self._noticed_a_gap(connection)
         if event is not None:
-            METERS.commit_to_send.add_time(self._clock().timestamp() - at)
             # The last one stands for all: to note it for everybody costs some hundredths of telling them.
-            connection.rang_seq, connection.rang_at = event.moves_to, at
+            self._time(at, seq, connection)
 
     def received(self, person: uuid.UUID, seq: int, held_ms: int) -> None:
         """A client of this person's says that it had everything up to `seq`, so many milliseconds ago."""
@@ -184,11 +199,6 @@ class Switchboard:
     def _noticed_a_gap(self, connection: Connection) -> None:
         METERS.gaps_found["event"] += 1
         self.reception.catch_up(connection)
-
-    def _offer(self, tenant: bytes, person: bytes, seq: int, unread: int, event: Frame) -> None:
-        for connection in self._people.get(person, ()):
-            if connection.tenant == tenant and not connection.offer(seq, unread, event):
-                self._noticed_a_gap(connection)
 
     def _end_access(self, push: AccessEnded) -> None:
         near = self._people.get(push.person.bytes, ()) if push.person else self._tenants.get(push.tenant.bytes, ())
@@ -242,7 +252,8 @@ class Switchboard:
                     METERS.gaps_found["look"] += 1
         # Also those who stand where their inbox does, and asked for more while the database was away.
         for connection in self:
-            self.reception.catch_up(connection)
+            if connection.stage is Stage.BEHIND:
+                self.reception.catch_up(connection)
         watched = {(c.listener.tenant, topic) for c in self if c.topics for topic in c.topics}
         if watched:
             versions = await self._ledger.versions(watched)
@@ -252,10 +263,13 @@ class Switchboard:
         """Where everybody connected here stands: the one furthest behind of several connections."""
         standings = {}
         for connections in self._people.values():
-            last = min(connections, key=lambda each: each.sent)
+            last = connections[0]
+            alike = True
+            for other in connections[1:]:
+                alike = alike and other.epoch == last.epoch
+                last = other if other.sent < last.sent else last
             # Before it is greeted, a connection's epoch is whatever its client says.
-            alike = last.is_greeted and all(each.epoch == last.epoch for each in connections)
-            standings[last.listener.person] = (last.sent, last.epoch or "") if alike else NOWHERE
+            standings[last.listener.person] = (last.sent, str(last.epoch)) if alike and last.sent >= 0 else NOWHERE
         return standings
 
     async def look_at_access(self) -> None:
@@ -276,14 +290,18 @@ class Switchboard:
     def beat(self, turn: int = 0, turns: int = 1) -> None:
         """Send a heartbeat to everybody, or to those whose turn it is: all at once would stop everything else."""
         self._beats += 1
+        now = self._clock().isoformat()
         for bucket in self._turns[turn::turns]:
             for connection in tuple(bucket):
                 if connection.is_greeted and connection.stage is not Stage.RESYNC:
-                    connection.send(self.heartbeat_of(connection))
+                    connection.send(self._heartbeat(connection, now))
 
     def heartbeat_of(self, connection: Connection) -> Frame:
         """Where everything stands, for one connection."""
-        return frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, self._clock())
+        return self._heartbeat(connection, self._clock().isoformat())
+
+    def _heartbeat(self, connection: Connection, now: str) -> Frame:
+        return frames.heartbeat(self._beats, connection.sent, connection.unread, connection.topics, now)
 
     async def drain(self, spread_s: float) -> None:
         """Ask every client to connect anew, each at its own moment within `spread_s` seconds; wait until all left."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json import JSONEncoder
 from struct import Struct
 from typing import Any
 
@@ -11,13 +11,13 @@ _SMALL, _MIDDLING, _LARGE = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
 
 
 class Frame:
-    """One frame of the protocol: its JSON in UTF-8 and, for WebSockets, the bytes that carry it.
+    """One frame of the protocol. It is kept as a WebSocket carries it; other ways take its JSON out of that.
 
     `moves_to` is the number an inbox stands at with it. `urgent` ones do not wait behind others. Of one `subject` only
     the newest counts. `rows` were read from the database for this client.
     """
 
-    __slots__ = ("_wire", "data", "moves_to", "rows", "subject", "urgent")
+    __slots__ = ("moves_to", "rows", "subject", "urgent", "wire")
 
     def __init__(
         self,
@@ -27,25 +27,22 @@ class Frame:
         subject: str | None = None,
         rows: bool = False,
     ) -> None:
-        self.data = data
+        self.wire = text_message(data)
         self.moves_to = moves_to
         self.urgent = urgent
         self.subject = subject
         self.rows = rows
-        self._wire: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The JSON of the frame, in UTF-8."""
+        return payload(self.wire)
 
     @property
     def kind(self) -> str:
         """What the frame says it is, which always comes first."""
-        return self.data[6 : self.data.index(b'"', 6)].decode()
-
-    @property
-    def wire(self) -> bytes:
-        """The frame as a WebSocket text message."""
-        wire = self._wire
-        if wire is None:
-            wire = self._wire = text_message(self.data)
-        return wire
+        data = self.data
+        return data[6 : data.index(b'"', 6)].decode()
 
 
 def text_message(data: bytes) -> bytes:
@@ -58,9 +55,18 @@ def text_message(data: bytes) -> bytes:
     return _LARGE.pack(_TEXT, 127, size) + data
 
 
-def encode(frame: dict[str, Any]) -> bytes:
-    """The JSON of a frame."""
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+def payload(message: bytes) -> bytes:
+    """What `text_message` was given."""
+    return message[{126: 4, 127: 10}.get(message[1], 2) :]
+
+
+# One for all: `json.dumps` makes itself a new one for each text that is not to be as it does by itself.
+_encoder = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def encode(value: Any) -> bytes:
+    """The JSON of a frame, or of a part of one."""
+    return _encoder.encode(value).encode()
 
 
 # What is each one's own comes first, so that the rest is joined on and not written anew for everybody.

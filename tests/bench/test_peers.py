@@ -11,8 +11,7 @@ import pytest
 
 from bench.peer_publisher import row
 from bench.timetable import keep
-from hub.realtime.pushes import STANDING, rang
-from hub.realtime.wire import ring
+from hub.realtime.pushes import InboxMoved, rang
 
 
 def message(size: int) -> str:
@@ -25,11 +24,10 @@ def message(size: int) -> str:
 def test_a_frame_holds_the_stamp_unescaped_and_is_as_long_as_the_message(size: int, least: int, most: int) -> None:
     person = uuid.uuid4()
     push = rang(uuid.uuid4(), [(person, 12, 12, uuid.uuid4())], row(message(size)), urgent=False, at=time.time())
-    ((_, seq, unread, notification),) = STANDING.iter_unpack(push.standings)
-    frame = ring(seq, unread, notification, push.shared)
-    assert b'"ts":1234567890123456' in frame
-    assert json.loads(frame)["items"][0]["facts"] == {"ts": 1234567890123456}
-    assert least <= len(frame) <= most
+    assert isinstance(push, InboxMoved)
+    assert b'"ts":1234567890123456' in push.data
+    assert json.loads(push.data)["items"][0]["facts"] == {"ts": 1234567890123456}
+    assert least <= len(push.data) <= most
 
 
 async def test_what_cannot_be_kept_up_with_is_not_begun_and_the_time_is_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import Sequence
@@ -53,8 +54,8 @@ async def test_a_mark_announces_the_rows_that_changed_and_no_others(house: House
     await mark(house, clinic.omar, "read", ids[:1])
     (push,) = await pushes_of(house, clinic.omar, "read", ids)
     assert isinstance(push, InboxMoved)
-    assert (push.seq, push.unread) == (5, 0)
-    assert [row["id"] for row in push.items or []] == [str(each) for each in ids[1:]]
+    assert (push.moves_to, push.unread) == (5, 0)
+    assert [row["id"] for row in json.loads(push.data)["items"]] == [str(each) for each in ids[1:]]
 
 
 @pytest.mark.parametrize("as_", KINDS)
@@ -129,7 +130,8 @@ async def test_reading_all_announces_how_far_and_no_rows(house: House, clinic: C
         await marks.read_all(work, clinic.omar.id, 2)
         (push,) = work.pushes
     assert isinstance(push, InboxMoved)
-    assert (push.seq, push.unread, push.read_upto, push.at, push.items) == (4, 1, 2, work.now, None)
+    told = {"t": "ev", "seq": 4, "prev": 3, "unread": 1, "read_upto": 2, "at": work.now.isoformat()}
+    assert (push.moves_to, push.unread, json.loads(push.data)) == (4, 1, told)
 
 
 async def test_the_count_stays_exact_whatever_happens_at_once(house: House, clinic: Clinic) -> None:

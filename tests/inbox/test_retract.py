@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 
 import pytest
@@ -53,8 +54,8 @@ async def test_what_nobody_has_read_goes_under_the_next_number(house: House, cli
     assert (gone.archived_at is not None, gone.read_at is not None, gone.seq) == (True, True, 3)
     assert await head_of(house, clinic.omar) == (3, 1)
     assert isinstance(push, InboxMoved)
-    assert (push.person, push.seq, push.unread) == (clinic.omar.id, 3, 1)
-    assert [row["id"] for row in push.items or []] == [str(id_)]
+    assert (push.person, push.moves_to, push.unread) == (clinic.omar.id.bytes, 3, 1)
+    assert [row["id"] for row in json.loads(push.data)["items"]] == [str(id_)]
 
 
 @pytest.mark.parametrize("as_", ["read", "archive"])
@@ -67,7 +68,7 @@ async def test_who_has_seen_it_is_named_and_keeps_it(house: House, clinic: Clini
     assert readers == [clinic.omar.id]
     assert [row.seq for row in await rows_of(house, clinic.omar)] == [row.seq for row in before]
     assert [row.archived_at is not None for row in await rows_of(house, clinic.desk)] == [True]
-    assert [push.person for push in pushes if isinstance(push, InboxMoved)] == [clinic.desk.id]
+    assert [push.person for push in pushes if isinstance(push, InboxMoved)] == [clinic.desk.id.bytes]
 
 
 async def test_what_is_of_something_else_stays(

@@ -8,24 +8,43 @@ from typing import Any
 
 from hub.realtime.connection import Connection, Listener
 from hub.realtime.frames import Close
-from hub.realtime.wire import Frame, encode
+from hub.realtime.wire import Frame, encode, payload
 
 
 class Pipe:
     """The way to a client that takes as many frames as there is room for, and any number to begin with."""
 
     def __init__(self, room: int | None = None) -> None:
-        self.room = room
-        self.out: list[Frame] = []
+        self._room = room
+        self._connection: Connection | None = None
+        self.out: list[bytes] = []
         self.ended: list[Close] = []
 
-    def offer(self, frame: Frame) -> bool:
-        if self.room == 0:
-            return False
-        if self.room is not None:
-            self.room -= 1
-        self.out.append(frame)
-        return True
+    @property
+    def room(self) -> int | None:
+        """How many frames the client still takes."""
+        return self._room
+
+    @room.setter
+    def room(self, room: int | None) -> None:
+        self._room = room
+        if self._connection is not None and self._connection.closing is None:
+            self._connection.write = None if room == 0 else self.write
+            self._connection.flush()
+
+    def carry(self, connection: Connection) -> None:
+        self._connection = connection
+        self.room = self._room
+
+    def write(self, message: bytes) -> None:
+        if self._room is not None:
+            self._room -= 1
+            if self._room == 0 and self._connection is not None:
+                self._connection.write = None
+        self.out.append(payload(message))
+
+    def has_news(self) -> None:
+        """What waits is sent once there is room."""
 
     def end(self, code: Close) -> None:
         self.ended.append(code)
@@ -33,7 +52,7 @@ class Pipe:
     def take(self) -> list[dict[str, Any]]:
         """What came out since it was last asked."""
         out, self.out = self.out, []
-        return [json.loads(frame.data) for frame in out]
+        return [json.loads(each) for each in out]
 
 
 def listener(person: uuid.UUID | None = None, tenant: uuid.UUID | None = None, **rights: Any) -> Listener:

@@ -31,9 +31,7 @@ def answer(name: str) -> Frame:
 def taken(backlog: Backlog) -> list[Any]:
     frames = []
     while backlog:
-        first = backlog.first()
-        assert backlog.pop_first() is first
-        frames.append(json.loads(first.data))
+        frames.append(json.loads(backlog.pop_first().data))
     return short(frames)
 
 
@@ -170,7 +168,7 @@ def _follow(waiting: list[Frame], frame: Frame) -> list[Frame]:
 
 def _check_bounds(backlog: Backlog) -> None:
     counted = [frame for frame in backlog._frames if not frame.rows]
-    assert backlog._bytes == sum(len(frame.data) for frame in counted) <= MOST_BYTES
+    assert backlog._bytes == sum(len(frame.wire) for frame in counted) <= MOST_BYTES
     assert backlog._readings == len(backlog._frames) - len(counted) <= MOST_READINGS
     assert len(backlog._frames) <= MOST_FRAMES + MOST_READINGS
     assert len(backlog._ahead) <= MOST_AHEAD

@@ -19,7 +19,7 @@ from hub.crypto import Keys
 from hub.realtime.bus import Bus, channel_of
 from hub.realtime.line import Line, Take, open_line
 from hub.realtime.packets import pack
-from hub.realtime.pushes import InboxMoved, Push, TopicChanged, rang
+from hub.realtime.pushes import InboxMoved, Push, TopicChanged, changed, rang
 from hub.realtime.switchboard import Switchboard
 from tests.conftest import HUB_KEYS
 from tests.realtime.books import Books, connect, of
@@ -80,7 +80,7 @@ async def listening(url: str, *tenants: uuid.UUID, **intervals: float) -> AsyncI
 
 
 def arrival(tenant: uuid.UUID, seq: int = 1) -> InboxMoved:
-    return InboxMoved(tenant, PERSON, seq, 1, items=[{"id": "a", "title": TITLE, "facts": {"patient": "سارة"}}])
+    return changed(tenant, PERSON, seq, 1, [{"id": "a", "title": TITLE, "facts": {"patient": "سارة"}}])
 
 
 @pytest.fixture

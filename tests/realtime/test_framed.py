@@ -28,7 +28,7 @@ from hub.realtime.door import Door, Doorkeeper
 from hub.realtime.framed import FramedWebSocket
 from hub.realtime.frames import Close
 from hub.realtime.held import HeldRequests
-from hub.realtime.pushes import AccessEnded, InboxMoved
+from hub.realtime.pushes import AccessEnded, changed
 from hub.realtime.socket import LiveSocket
 from hub.realtime.switchboard import Switchboard
 from hub.realtime.wire import Frame, encode
@@ -64,7 +64,7 @@ class Small:
 
     def tell(self, seq: int, size: int = LARGE) -> None:
         row = {"id": f"{seq}", "number": seq, "seq": seq, "read_at": None, "x": "x" * size}
-        self.board.deliver([InboxMoved(TENANT, OMAR, seq, seq, items=[row])])
+        self.board.deliver([changed(TENANT, OMAR, seq, seq, [row])])
         self.books.heads[OMAR] = Head(seq, seq, "epoch")
 
     @asynccontextmanager
@@ -406,8 +406,7 @@ def said(line: Line) -> list[int]:
 
 
 async def test_the_frame_that_fills_the_line_is_sent_once() -> None:
-    protocol, line, opened = lined(room=200)
-    protocol.carry(opened)
+    _protocol, line, opened = lined(room=200)
     for seq in range(1, 9):
         opened.offer(*ev(seq))
     assert opened.waiting > 0
@@ -417,21 +416,8 @@ async def test_the_frame_that_fills_the_line_is_sent_once() -> None:
     assert said(line) == list(range(1, 9))
 
 
-async def test_what_waited_before_the_connection_was_carried_is_sent_when_it_is() -> None:
-    protocol, line, opened = lined(room=200)
-    for seq in range(1, 5):
-        opened.offer(*ev(seq))
-    line.take_all()
-    assert opened.waiting > 0
-    line.room = 9_999
-    protocol.carry(opened)
-    opened.offer(*ev(5))
-    assert (said(line), opened.waiting) == ([1, 2, 3, 4, 5], 0)
-
-
 async def test_who_takes_little_but_takes_it_is_not_cut_off() -> None:
-    protocol, line, opened = lined(room=200)
-    protocol.carry(opened)
+    _protocol, line, opened = lined(room=200)
     for seq in range(1, 9):
         opened.offer(*ev(seq))
     for _ in range(8):
@@ -442,8 +428,7 @@ async def test_who_takes_little_but_takes_it_is_not_cut_off() -> None:
 
 
 async def test_who_took_everything_in_time_is_not_cut_off_later() -> None:
-    protocol, line, opened = lined(room=200)
-    protocol.carry(opened)
+    _protocol, line, opened = lined(room=200)
     for seq in range(1, 9):
         opened.offer(*ev(seq))
     line.room = 9_999
@@ -454,7 +439,6 @@ async def test_who_took_everything_in_time_is_not_cut_off_later() -> None:
 
 async def test_pings_of_a_client_that_takes_nothing_are_not_answered_without_end() -> None:
     protocol, line, opened = lined(room=200)
-    protocol.carry(opened)
     await shake_hands(protocol, line)
     opened.offer(*ev(1, 300))
     for _ in range(100):
@@ -478,7 +462,6 @@ async def shake_hands(protocol: FramedWebSocket, line: Line) -> None:
 
 async def test_a_line_that_is_gone_takes_nothing_more() -> None:
     protocol, line, opened = lined(room=9_999)
-    protocol.carry(opened)
     protocol.connection_lost(ConnectionResetError())
     opened.offer(*ev(1))
     opened.close(Close.SESSION_ENDED)

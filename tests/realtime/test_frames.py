@@ -11,7 +11,7 @@ import pytest
 
 from hub.realtime import frames
 from hub.realtime.frames import Close, EndConnection
-from hub.realtime.pushes import InboxMoved, TopicChanged
+from hub.realtime.pushes import TopicChanged, changed, swept
 from hub.realtime.wire import Frame
 
 # Written out: every worker of a run has to give the same names to the same tests.
@@ -119,10 +119,9 @@ def test_a_refusal_names_the_field_and_never_its_value() -> None:
 
 
 def test_an_event_carries_rows_or_how_far_all_was_read() -> None:
-    moved = InboxMoved(TENANT, PERSON, 8, 3, items=[{"id": "a"}])
-    assert said(frames.event(moved)) == {"t": "ev", "seq": 8, "prev": 7, "unread": 3, "items": [{"id": "a"}]}
-    swept = InboxMoved(TENANT, PERSON, 9, 0, read_upto=7, at=NOW)
-    assert said(frames.event(swept)) == {
+    moved = changed(TENANT, PERSON, 8, 3, [{"id": "a"}])
+    assert said(moved) == {"t": "ev", "seq": 8, "prev": 7, "unread": 3, "items": [{"id": "a"}]}
+    assert said(swept(TENANT, PERSON, 9, 0, 7, NOW)) == {
         "t": "ev",
         "seq": 9,
         "prev": 8,
@@ -145,8 +144,8 @@ def test_an_answer_names_its_question_if_it_had_a_name() -> None:
 def test_every_frame_says_first_what_it_is() -> None:
     told = [
         frames.state(TopicChanged(TENANT, "arrivals", 7)),
-        frames.heartbeat(3, 9, 2, {"arrivals": 7}, NOW),
-        frames.heartbeat(3, 9, 2, None, NOW),
+        frames.heartbeat(3, 9, 2, {"arrivals": 7}, NOW.isoformat()),
+        frames.heartbeat(3, 9, 2, None, NOW.isoformat()),
         frames.drain(1500),
         frames.renew(),
         frames.ok("n1"),

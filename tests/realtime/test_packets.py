@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.realtime.packets import Unreadable, pack, unpack
-from hub.realtime.pushes import STANDING, AccessEnded, InboxMoved, Push, TopicChanged, rang
+from hub.realtime.pushes import STANDING, AccessEnded, Push, Rang, TopicChanged, changed, rang, swept
 
 TENANT, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -36,15 +36,8 @@ rings = st.builds(
     st.booleans(),
     seconds,
 )
-moves = st.builds(
-    InboxMoved,
-    st.just(TENANT),
-    ids,
-    numbers,
-    counts,
-    st.none() | st.lists(items, max_size=3),
-    st.none() | numbers,
-    st.none() | times,
+moves = st.builds(changed, st.just(TENANT), ids, numbers, counts, st.lists(items, max_size=3)) | st.builds(
+    swept, st.just(TENANT), ids, numbers, counts, numbers, times
 )
 topics = st.builds(TopicChanged, st.just(TENANT), texts, numbers)
 ends = st.builds(AccessEnded, st.just(TENANT), maybe_ids, maybe_ids, maybe_ids, maybe_ids)
@@ -94,7 +87,8 @@ def test_a_damaged_packet_is_unreadable_or_pushes(sent: list[Push], data: st.Dat
 
 
 STANDINGS = STANDING.pack(OTHER.bytes, 1, 1, str(OTHER).encode())
-HEAD = struct.pack("!d?I", 0.0, True, len(STANDINGS))
+HEAD = struct.pack("!I?d", len(STANDINGS), True, 0.0)
+MOVED = struct.pack("!16sQI?d", OTHER.bytes, 1, 1, True, 0.0)
 
 BAD: dict[str, Any] = {
     "half a head": b"\x03",
@@ -109,12 +103,13 @@ BAD: dict[str, Any] = {
     "a tenant of its own": record(3, json.dumps({"topic": "a", "version": 1, "tenant": OTHER.hex}).encode()),
     "no id": record(4, b'{"person":"x"}'),
     "an id that is a number": record(4, b'{"person":7}'),
-    "no time": record(2, json.dumps({"person": OTHER.hex, "seq": 1, "unread": 1, "at": "now"}).encode()),
+    "a move cut in its head": record(2, MOVED[:-1]),
+    "a move without its event": record(2, MOVED),
     "endlessly deep": record(3, b"[" * 100_000),
     "a ring without a head": record(1, b"\0" * 5),
     "a ring without its row": record(1, HEAD + STANDINGS),
     "a ring cut in the standings": record(1, HEAD + STANDINGS[:-1]),
-    "a ring of half a standing": record(1, struct.pack("!d?I", 0.0, True, 7) + b"1234567}"),
+    "a ring of half a standing": record(1, struct.pack("!I?d", 7, True, 0.0) + b"1234567}"),
 }
 
 
@@ -128,6 +123,7 @@ def test_a_ring_travels_almost_as_it_is_kept() -> None:
     push = rang(
         TENANT, [(uuid.uuid4(), 1, 1, uuid.uuid4()) for _ in range(1000)], {"title": "x" * 100}, urgent=True, at=1.0
     )
+    assert isinstance(push, Rang)
     assert len(push) == 1000
     assert len(pack([push])) < len(push.standings) + len(push.shared) + 50
     assert unpack(pack([push]), TENANT) == [push]

@@ -17,7 +17,7 @@ from hub.inbox.feed import Head
 from hub.realtime.connection import Connection, Listener, Stage
 from hub.realtime.frames import Close, EndConnection
 from hub.realtime.ledger import Asked, Gap, Greeting
-from hub.realtime.pushes import AccessEnded, InboxMoved
+from hub.realtime.pushes import AccessEnded, changed
 from hub.realtime.reception import MOST_AT_ONCE, MOST_WAITING
 from hub.realtime.switchboard import Switchboard
 from tests.realtime.books import OMAR, TENANT, Books, Tab, connect, of, running
@@ -104,7 +104,7 @@ async def test_stragglers_and_newcomers_are_read_together(books: Books, board: S
     straggler = await connect(board)
     books.heads[OMAR] = Head(2, 2, "epoch")
     books.asked.clear()
-    board.deliver([InboxMoved(TENANT, OMAR, 2, 2, items=[])])
+    board.deliver([changed(TENANT, OMAR, 2, 2, [])])
     coming = asyncio.create_task(come(board, cookie))
     await asyncio.sleep(0)
     await board.reception.take_turn()
@@ -132,7 +132,7 @@ async def test_while_the_database_is_away_newcomers_are_refused_and_stragglers_w
     with structlog.testing.capture_logs() as logs:
         async with running(board):
             books.away, books.heads[OMAR] = {what}, Head(2, 2, "epoch")
-            board.deliver([InboxMoved(TENANT, OMAR, 2, 2, items=[])])
+            board.deliver([changed(TENANT, OMAR, 2, 2, [])])
             assert await ends_of(board, cookies) == [Close.DATABASE_AWAY] * 3
             assert len(board) == 1
             if what == "missed":
@@ -207,7 +207,7 @@ async def test_whom_nobody_can_let_in_harms_nobody_else(books: Books, board: Swi
 class Strange(Tab):
     """A way to a client that fails."""
 
-    def offer(self, _frame: object) -> bool:
+    def write(self, message: bytes) -> None:
         raise RuntimeError("a fault")
 
 
@@ -218,7 +218,7 @@ async def test_a_fault_with_one_connection_harms_no_other(books: Books, board: S
         async with running(board):
             coming = [come(board, cookies[0], Strange()), *(come(board, each) for each in cookies[1:])]
             books.heads[OMAR] = Head(2, 2, "epoch")
-            board.deliver([InboxMoved(TENANT, OMAR, 2, 2, items=[])])
+            board.deliver([changed(TENANT, OMAR, 2, 2, [])])
             bad, *good = await asyncio.gather(*coming, return_exceptions=True)
             await eventually(lambda: straggler.opened.sent == 2)
     assert isinstance(bad, EndConnection)
@@ -249,7 +249,7 @@ async def test_a_fault_in_a_turn_does_not_end_the_reception(books: Books, fault:
     books.heads[OMAR] = Head(2, 2, "epoch")
     with structlog.testing.capture_logs():
         async with running(board):
-            board.deliver([InboxMoved(TENANT, OMAR, 2, 2, items=[])])
+            board.deliver([changed(TENANT, OMAR, 2, 2, [])])
             assert set(await ends_of(board, cookies)) <= {Close.BUSY, Close.DATABASE_AWAY}
             faults.clear()
             assert await ends_of(board, cookies) == [None] * 3
@@ -293,7 +293,7 @@ async def test_an_event_during_the_first_reading_is_sent_after_it(books: Books, 
     async with running(board):
         coming = asyncio.create_task(come(board, cookie))
         await eventually(lambda: is_asked(books, "missed"))
-        board.deliver([InboxMoved(TENANT, person, seq, seq, items=[]) for seq in (1, 2)])
+        board.deliver([changed(TENANT, person, seq, seq, []) for seq in (1, 2)])
         books.open["missed"].set()
         tab = await coming
     assert kinds(tab) == ["welcome", "snap", "ev", "ev"]
