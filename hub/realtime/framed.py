@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from uvicorn._types import WebSocketScope
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+from websockets.protocol import Protocol, State
 
 from hub.realtime.connection import Connection
 from hub.realtime.frames import Close
+from hub.realtime.handshake import address_of, subprotocols_of, switching
 from hub.realtime.meters import METERS
 
 # Where in the ASGI scope the protocol is found.
@@ -27,8 +31,36 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._connection: Connection | None = None
+        # What the answer to the handshake proves, until it is answered.
+        self._accept: str | None = None
         self._takes = True
         self._stuck: asyncio.TimerHandle | None = None
+
+    def open(self, url: bytes, headers: list[tuple[bytes, bytes]], accept: str) -> None:
+        """Take over a connection that asked for this in the usual way; names of headers are in lower case."""
+        self._accept = accept
+        self.handshake_initiated = True
+        # The library has no request to read any more, only frames.
+        self.conn.parser.close()
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "headers": headers,
+            "subprotocols": subprotocols_of(headers),
+            "state": self.app_state.copy(),
+            "extensions": {"websocket.http.response": {}, EXTENSION: self},
+        }
+        self.scope = cast(WebSocketScope, scope | address_of(url, self.root_path))
+        self.queue.put_nowait({"type": "websocket.connect"})
+        task = self.loop.create_task(self.run_asgi())
+        task.add_done_callback(self.on_task_complete)
+        self.tasks.add(task)
 
     def handle_connect(self, event: Request) -> None:
         """Part of uvicorn's protocol: show itself to the app."""
@@ -38,9 +70,22 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         """Part of uvicorn's protocol: what the app says by ASGI."""
+        if message["type"] == "websocket.accept" and self._accept is not None:
+            self._switch(self._accept, message)
+            return
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             # Refused, by an answer of our own: uvicorn would miss a handshake, and log an error for each in a storm.
+            self.handshake_complete = True
+
+    def _switch(self, accept: str, message: Any) -> None:
+        if self.disconnected:
+            raise ClientDisconnected
+        self._accept = None
+        if not self.transport.is_closing():
+            headers = [*self.default_headers, *message.get("headers", ())]
+            self.transport.write(switching(accept, headers, message.get("subprotocol")))
+            self.conn.state = State.OPEN
             self.handshake_complete = True
 
     def carry(self, connection: Connection) -> None:

@@ -7,7 +7,9 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.realtime.connection import Connection
+from hub.realtime.framed import FramedWebSocket
 from hub.realtime.frames import Close
+from hub.realtime.handshake import answer_to
 
 # Where in the ASGI scope the protocol is found.
 EXTENSION = "hub.held"
@@ -27,8 +29,19 @@ class HeldRequests(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Part of uvicorn's protocol: another one takes over."""
-        super().handle_websocket_upgrade()
+        accept = answer_to(self.parser.get_method(), self.parser.get_http_version(), self.url, self.headers)
+        protocol = self.config.ws_protocol_class
+        if accept is not None and isinstance(protocol, type) and issubclass(protocol, FramedWebSocket):
+            self._open_socket(protocol(self.config, self.server_state, self.app_state), accept)
+        else:
+            super().handle_websocket_upgrade()
         self._come_apart()
+
+    def _open_socket(self, protocol: FramedWebSocket, accept: str) -> None:
+        self.connections.discard(self)
+        protocol.connection_made(self.transport)
+        protocol.open(self.url, self.headers, accept)
+        self.transport.set_protocol(protocol)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio.Protocol."""
