@@ -187,7 +187,7 @@ class Switchboard:
                     self._noticed_a_gap(connection)
         if event is not None:
             # The last one stands for all: to note it for everybody costs some hundredths of telling them.
-            self._time(at, seq, connection)
+            self._time(at, event.moves_to or 0, connection)
 
     def received(self, person: uuid.UUID, seq: int, held_ms: int) -> None:
         """A client of this person's says that it had everything up to `seq`, so many milliseconds ago."""
