@@ -162,8 +162,11 @@ def web(workers: int, listening: int | None) -> None:
             Workers(shared, workers).run()
         return
 
+    import gc
     import socket
 
+    # Hardly anything that imports make is garbage, and looking for it took a seventh of a start.
+    gc.disable()
     from hub.app import make_app
     from hub.serve import bind, serve
 

@@ -30,6 +30,14 @@ hypothesis.settings.load_profile("house")
 HUB_KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the many tabs, which one worker opens while the others go on: more of them is more than two cores."""
+    tabs = [item for item in items if item.path.name == "test_tabs.py"]
+    for item in tabs:
+        item.add_marker(pytest.mark.xdist_group("tabs"))
+    items[:] = [*tabs, *(item for item in items if item.path.name != "test_tabs.py")]
+
+
 class MovableClock:
     """The system's time, unless a test stops it or moves it."""
 

@@ -20,7 +20,8 @@ def next_decent_moment(now: datetime, zone: ZoneInfo, opens: time = OPENS, close
     """`now` itself when it is decent, else when the hours next begin there.
 
     An hour that a clock change leaves out begins when the clock has jumped over it, and one that it repeats begins with
-    the first one still to come. Raises ValueError when the hours do not begin before they end.
+    the first one still to come. Hours that have ended do not begin anew because a clock is set back. Raises
+    ValueError when the hours do not begin before they end.
     """
     if opens >= closes:
         raise ValueError("the hours must begin before they end, on one day")

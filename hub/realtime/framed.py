@@ -8,6 +8,7 @@ from typing import Any, cast
 from uvicorn._types import WebSocketScope
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame as TheirFrame
 from websockets.http11 import Request
 from websockets.protocol import Protocol, State
 
@@ -71,6 +72,7 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         """Part of uvicorn's protocol: what the app says by ASGI."""
         if message["type"] == "websocket.accept" and self._accept is not None:
+            await self.writable.wait()
             self._switch(self._accept, message)
             return
         await super().send(message)
@@ -90,6 +92,9 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
 
     def carry(self, connection: Connection) -> None:
         """Have this connection write to the transport itself, whenever the client takes what is written."""
+        if self.disconnected:
+            # Each would keep the other until the collector comes by.
+            return
         self._connection = connection
         if self._takes:
             connection.write = self.transport.write
@@ -120,6 +125,22 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
             super().handle_ping()
         else:
             self.conn.data_to_send()
+
+    def handle_close(self, event: TheirFrame) -> None:
+        """Part of uvicorn's protocol: the client leaves; nothing comes after what answers that."""
+        self._take_no_more()
+        super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        """Part of uvicorn's protocol: the client does not speak WebSocket."""
+        self._take_no_more()
+        super().handle_parser_exception()
+
+    def shutdown(self) -> None:
+        """Part of uvicorn's protocol: the server stops; whoever is leaving is let go as they are."""
+        self._take_no_more()
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """Part of asyncio.Protocol: the client does not take what is written."""

@@ -22,7 +22,7 @@ _SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n"
 )
 # Those that come once or not at all, as far as they matter here; a request that opens a socket has no body.
-_ONCE = frozenset({b"upgrade", b"sec-websocket-key", b"sec-websocket-version"})
+_ONCE = frozenset({b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"origin"})
 _NEVER = frozenset({b"content-length", b"transfer-encoding"})
 
 

@@ -35,6 +35,9 @@ class HeldRequests(HttpToolsProtocol):
             self._open_socket(protocol(self.config, self.server_state, self.app_state), accept)
         else:
             super().handle_websocket_upgrade()
+        if self.flow.write_paused:
+            # The transport says so once, and it has told us.
+            self.transport.get_protocol().pause_writing()
         self._come_apart()
 
     def _open_socket(self, protocol: FramedWebSocket, accept: str) -> None:

@@ -17,6 +17,9 @@ from redis.asyncio.connection import parse_url
 
 Take = Callable[[Any], None]
 
+# So often it is looked whether anything came, in the time after which silence means that the connection is dead.
+LOOKS = 3
+
 
 class Line(asyncio.Protocol):
     """One connection. What a channel brings is taken by `take`; what commands are answered only shows that it lives."""
@@ -83,17 +86,18 @@ class Line(asyncio.Protocol):
         return self._loop.time() - self._owed_since if self._owed else 0.0
 
     async def last(self, silence: float) -> None:
-        """Wait until the connection is lost, or nothing came over it for `silence` seconds or a little less.
+        """Wait until the connection is lost, or nothing came over it for `silence` seconds and up to a third more.
 
         Raises either way.
         """
         # Looked at now and then: to note when each message came costs as much as some of what is done with it.
-        self._was_heard = True
-        while self._was_heard:
+        quiet = 0
+        while quiet < LOOKS:
             self._was_heard = False
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(silence / 2):
+                async with asyncio.timeout(silence / LOOKS):
                     await asyncio.shield(self.lost)
+            quiet = 0 if self._was_heard else quiet + 1
         raise TimeoutError("nothing was heard")
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class Meters:
     refused: Counter[str] = field(default_factory=lambda: _noughts(*(code.name.lower() for code in Close)))
     ended: Counter[tuple[str, int]] = field(default_factory=Counter)
     cut_off: int = 0
-    # From the commit: to the frame that was written, to the client's word on it; for one in up to 400 people.
+    # From the commit: to the frame that was written, to the client's word on it; for some, where there are many.
     commit_to_send: Histogram = field(default_factory=Histogram)
     commit_to_receipt: Histogram = field(default_factory=Histogram)
     # Who noticed that events were missing: a later event, a look at Postgres, the client.

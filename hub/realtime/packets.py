@@ -21,7 +21,8 @@ _RECORD = struct.Struct("!BI")
 _MOVED = struct.Struct("!16sQI?d")
 # How many bytes of standings, whether it is urgent, when it was committed; then the standings, then the shared part.
 _RANG = struct.Struct("!I?d")
-_RANG_KIND, _MOVED_KIND = 1, 2
+# A number is never used again for another layout: while a new version is put in, both are on the channel.
+_RANG_KIND, _MOVED_KIND = 5, 6
 _KINDS: dict[int, type[TopicChanged] | type[AccessEnded]] = {3: TopicChanged, 4: AccessEnded}
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _IDS = ("person", "session", "key", "token")

@@ -131,6 +131,9 @@ class Switchboard:
                                 self._noticed_a_gap(connection)
                             if push.rang_at and monotonic() >= self._times_again_at:
                                 self._time(push.rang_at, push.moves_to, connection)
+                            elif push.rang_at and connection.rang_seq == push.moves_to - 1:
+                                # Of a burst, the client's receipt is for the last.
+                                connection.rang_seq, connection.rang_at = push.moves_to, push.rang_at
                 case Rang():
                     self._ring(push)
                 case TopicChanged():

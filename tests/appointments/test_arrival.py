@@ -17,7 +17,7 @@ from hub.errors import Conflict, NotFound
 from hub.inbox.tables import InboxHead, Notification
 from hub.people.staff import change_staff
 from hub.people.tables import Staff
-from hub.realtime.pushes import STANDING, Rang, TopicChanged
+from hub.realtime.pushes import InboxMoved, TopicChanged
 from hub.wiring import House
 from hub.work import SYSTEM, Actor
 from tests.conftest import MovableClock
@@ -179,11 +179,10 @@ async def test_arrival_is_announced_to_the_clinician_and_to_every_desk(house: Ho
     async with house.open_work(clinic.id, SYSTEM) as work:
         await arrive(work, visit.id)
         pushes = list(work.pushes)
-    assert [(type(push), push.tenant) for push in pushes] == [(TopicChanged, clinic.id), (Rang, clinic.id)]
+    assert [(type(push), push.tenant) for push in pushes] == [(TopicChanged, clinic.id), (InboxMoved, clinic.id)]
     bell = pushes[1]
-    assert isinstance(bell, Rang)
-    ((person, seq, unread, _),) = STANDING.iter_unpack(bell.standings)
-    assert (person, seq, unread) == (clinic.omar.id.bytes, 1, 1)
+    assert isinstance(bell, InboxMoved)
+    assert (bell.person, bell.moves_to, bell.unread) == (clinic.omar.id.bytes, 1, 1)
 
 
 async def test_an_arrival_that_is_taken_back_rings_nobody(house: House, clinic: Clinic) -> None:

@@ -460,6 +460,76 @@ async def shake_hands(protocol: FramedWebSocket, line: Line) -> None:
     line.left = 0
 
 
+@pytest.mark.parametrize("leaving", ["its close", "no frame", "the server stops"])
+async def test_nothing_is_written_behind_the_last_frame(leaving: str) -> None:
+    protocol, line, opened = lined(room=9_999)
+    await shake_hands(protocol, line)
+    if leaving == "the server stops":
+        protocol.shutdown()
+    else:
+        protocol.data_received(_masked(Opcode.CLOSE, b"\x03\xe8") if leaving == "its close" else b"\xff\xff\xff\xff")
+    (last,) = line.written
+    assert last[0] == 0x80 | Opcode.CLOSE
+    opened.offer(*ev(1))
+    opened.send(Frame(b"{}"))
+    assert line.written == [last]
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+
+
+async def test_a_client_that_leaves_slowly_does_not_keep_the_server_from_stopping() -> None:
+    protocol, line, _ = lined(room=200)
+    await shake_hands(protocol, line)
+    protocol.data_received(_masked(Opcode.CLOSE, b"\x03\xe8"))
+    written = list(line.written)
+    protocol.shutdown()
+    assert line.written == written
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+
+
+async def test_who_is_gone_before_the_greeting_keeps_nothing() -> None:
+    protocol, line, _ = lined(room=9_999)
+    protocol.connection_lost(None)
+    late = Connection(listener(), protocol)
+    late.caught_up(0, 0, "epoch", Frame(b"{}"))
+    assert line.written == []
+    gone = weakref.ref(late)
+    del late
+    assert gone() is None
+
+
+class Upgraded(Line):
+    """A line that is handed on."""
+
+    def __init__(self, http: HeldRequests) -> None:
+        super().__init__(http, 9_999)  # type: ignore[arg-type]  # it begins with HTTP
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+
+@pytest.mark.parametrize("more", [b"", b"Content-Length: 0\r\n"], ids=["usual", "by the library"])
+async def test_who_reads_nothing_does_not_begin_anew_by_changing_to_a_socket(more: bytes) -> None:
+    config = configure(_nothing)
+    config.ws = Impatient
+    config.load()
+    http = HeldRequests(config, ServerState(), {}, asyncio.get_running_loop())
+    line = Upgraded(http)
+    http.pause_writing()
+    http.data_received(HANDSHAKE[:-2] + more + b"\r\n")
+    assert isinstance(line.protocol, Impatient)
+    # The answer waits until the client takes something; if it does not, it is cut off.
+    await asyncio.sleep(0)
+    assert line.written == []
+    await eventually(lambda: line.aborted, within=3 * STUCK_AFTER_S)
+    line.protocol.connection_lost(None)
+    await asyncio.sleep(0)
+
+
 async def test_a_line_that_is_gone_takes_nothing_more() -> None:
     protocol, line, opened = lined(room=9_999)
     protocol.connection_lost(ConnectionResetError())

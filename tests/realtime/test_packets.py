@@ -69,7 +69,7 @@ def test_random_bytes_are_unreadable_or_pushes(data: bytes) -> None:
         assert isinstance(unpack(data, TENANT), list)
 
 
-@given(st.integers(0, 6), st.binary(max_size=120) | bodies)
+@given(st.integers(0, 8), st.binary(max_size=120) | bodies)
 def test_records_of_random_content_are_unreadable_or_pushes(kind: int, body: bytes) -> None:
     with suppress(Unreadable):
         unpack(record(kind, body), TENANT)
@@ -103,13 +103,15 @@ BAD: dict[str, Any] = {
     "a tenant of its own": record(3, json.dumps({"topic": "a", "version": 1, "tenant": OTHER.hex}).encode()),
     "no id": record(4, b'{"person":"x"}'),
     "an id that is a number": record(4, b'{"person":7}'),
-    "a move cut in its head": record(2, MOVED[:-1]),
-    "a move without its event": record(2, MOVED),
+    "a move as it was before": record(2, json.dumps({"person": OTHER.hex, "seq": 1, "unread": 1, "at": None}).encode()),
+    "a ring as it was before": record(1, struct.pack("!d?I", 0.0, True, len(STANDINGS)) + STANDINGS + b"}"),
+    "a move cut in its head": record(6, MOVED[:-1]),
+    "a move without its event": record(6, MOVED),
     "endlessly deep": record(3, b"[" * 100_000),
-    "a ring without a head": record(1, b"\0" * 5),
-    "a ring without its row": record(1, HEAD + STANDINGS),
-    "a ring cut in the standings": record(1, HEAD + STANDINGS[:-1]),
-    "a ring of half a standing": record(1, struct.pack("!I?d", 7, True, 0.0) + b"1234567}"),
+    "a ring without a head": record(5, b"\0" * 5),
+    "a ring without its row": record(5, HEAD + STANDINGS),
+    "a ring cut in the standings": record(5, HEAD + STANDINGS[:-1]),
+    "a ring of half a standing": record(5, struct.pack("!I?d", 7, True, 0.0) + b"1234567}"),
 }
 
 

@@ -17,6 +17,7 @@ from hub.inbox.feed import Head
 from hub.realtime.backlog import MOST_FRAMES
 from hub.realtime.connection import Connection, Stage
 from hub.realtime.frames import Close
+from hub.realtime.meters import METERS
 from hub.realtime.pushes import AccessEnded, InboxMoved, Rang, TopicChanged, changed, rang
 from hub.realtime.switchboard import RUNG_AT_ONCE, Switchboard
 from hub.realtime.wire import Frame
@@ -83,6 +84,15 @@ async def test_a_bell_shows_each_their_own_number_and_count(board: Switchboard) 
     row = {"id": str(HUDA), "number": 1, "seq": 1, "title": "وصول سارة"}
     assert tab.take() == [{"t": "ev", "seq": 1, "prev": 0, "unread": 7, "items": [row]}]
     assert (tab.opened.sent, tab.opened.unread) == (1, 7)
+
+
+async def test_of_a_burst_of_bells_the_receipt_for_the_last_is_timed(board: Switchboard) -> None:
+    await connect(board)
+    before = sum(METERS.commit_to_receipt.counts)
+    for seq in range(1, 4):
+        board.deliver([rang(TENANT, [(OMAR, seq, seq, HUDA)], {"title": "Hello"}, urgent=False, at=1.0)])
+    board.received(OMAR, 3, 0)
+    assert sum(METERS.commit_to_receipt.counts) == before + 1
 
 
 async def test_a_push_that_names_another_tenant_is_ignored(board: Switchboard) -> None:
