@@ -1,7 +1,7 @@
 # `make start` runs the hub on this machine; `make test` runs every test. Both need Python 3.11 and nothing else.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-WORKERS ?= 3
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

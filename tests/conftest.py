@@ -31,7 +31,7 @@ HUB_KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the many tabs, which one worker opens while the others go on: more of them is more than two cores."""
+    """Begin with the many tabs, which one worker opens while the other goes on: more of them is more than two cores."""
     tabs = [item for item in items if item.path.name == "test_tabs.py"]
     for item in tabs:
         item.add_marker(pytest.mark.xdist_group("tabs"))

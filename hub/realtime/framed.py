@@ -152,7 +152,7 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         """Part of asyncio.Protocol: the client took it."""
         super().resume_writing()
         self._no_longer_stuck()
-        self._takes = not self.close_sent
+        self._takes = not (self.close_sent or self.transport.is_closing())
         if self._connection is not None and self._takes and self._connection.closing is None:
             self._connection.write = self.transport.write
             self._connection.flush()

@@ -470,6 +470,7 @@ async def test_nothing_is_written_behind_the_last_frame(leaving: str) -> None:
         protocol.data_received(_masked(Opcode.CLOSE, b"\x03\xe8") if leaving == "its close" else b"\xff\xff\xff\xff")
     (last,) = line.written
     assert last[0] == 0x80 | Opcode.CLOSE
+    line.take_all()
     opened.offer(*ev(1))
     opened.send(Frame(b"{}"))
     assert line.written == [last]
