@@ -90,12 +90,14 @@ def rang(
     `at` is when it was committed, in seconds of the epoch.
     """
     shared = encode(row)[1:]
-    told = [(person.bytes, seq, unread, str(notification).encode()) for person, seq, unread, notification in people]
+    told = list(people)
     if len(told) == 1:
         person, seq, unread, notification = told[0]
-        event = ring(seq, unread, notification, shared)
-        return InboxMoved(tenant, person, seq, unread, urgent, at, text_message(event))
-    return Rang(tenant, b"".join([STANDING.pack(*each) for each in told]), shared, urgent, at)
+        event = ring(seq, unread, str(notification).encode(), shared)
+        return InboxMoved(tenant, person.bytes, seq, unread, urgent, at, text_message(event))
+    pack = STANDING.pack
+    standings = [pack(each.bytes, seq, unread, str(row_id).encode()) for each, seq, unread, row_id in told]
+    return Rang(tenant, b"".join(standings), shared, urgent, at)
 
 
 def changed(tenant: uuid.UUID, person: uuid.UUID, seq: int, unread: int, items: list[dict[str, Any]]) -> InboxMoved:
