@@ -41,7 +41,7 @@ KNOW_ARQ = {"queue", "scheduler"}
 LONGEST_FILE = 350
 SAYS_NOTHING = {"utils", "util", "helpers", "common", "misc", "base", "manager"}
 # A command imports what it needs when it runs: a start is five processes. A vendor is loaded where it is used.
-MAY_IMPORT_LATE = {"hub.cli", "hub.channels.registry", "hub.channels.sns", "hub.channels.sns_certificates"}
+MAY_IMPORT_LATE = {"hub.cli", "hub.channels.registry", "hub.channels.sns"}
 # What a module that calls itself pure may not know.
 NOT_PURE = {"sqlalchemy", "hub.db", "hub.work", "hub.clock", "starlette", "redis", "asyncio"}
 

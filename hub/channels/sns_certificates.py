@@ -1,7 +1,4 @@
-"""The certificates that Amazon SNS signs with: fetched once, kept for a day, and never asked for without bounds.
-
-What fetches and reads them is imported when the first is: it is a tenth of a start, and most hubs do without.
-"""
+"""The certificates that Amazon SNS signs with: fetched once, kept for a day, and never asked for without bounds."""
 
 from __future__ import annotations
 
@@ -9,13 +6,13 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+
+import httpx
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from hub.errors import Unavailable
-
-if TYPE_CHECKING:
-    import httpx
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 WITHIN_S = 5.0
 MOST_BYTES = 16 * 1024
@@ -94,18 +91,21 @@ class Certificates:
             self._kept.popitem(last=False)
 
     async def _fetch(self, url: str, now: datetime) -> Certificate:
-        import httpx
-
         try:
             async with asyncio.timeout(WITHIN_S):
                 body = await self._download(url)
         except (httpx.HTTPError, TimeoutError) as error:
             raise CannotVerify("The certificate of the signature cannot be fetched.") from error
-        return _read(body, now)
+        try:
+            found = x509.load_pem_x509_certificate(body)
+            key = found.public_key()
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise CannotVerify("What stands at the certificate's address is none.") from error
+        if not isinstance(key, RSAPublicKey):
+            raise CannotVerify("The certificate of the signature holds no RSA key.")
+        return Certificate(key, found.not_valid_before_utc, found.not_valid_after_utc, now)
 
     async def _download(self, url: str) -> bytes:
-        import httpx
-
         if self._client is None:
             # Neither proxies nor authorities that the environment names: this decides whom to believe.
             self._client = httpx.AsyncClient(
@@ -120,18 +120,3 @@ class Certificates:
                 if len(body) > MOST_BYTES:
                     raise CannotVerify("What stands at the certificate's address is too large for one.")
         return body
-
-
-def _read(body: bytes, now: datetime) -> Certificate:
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-    try:
-        found = x509.load_pem_x509_certificate(body)
-        key = found.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise CannotVerify("What stands at the certificate's address is none.") from error
-    if not isinstance(key, RSAPublicKey):
-        raise CannotVerify("The certificate of the signature holds no RSA key.")
-    return Certificate(key, found.not_valid_before_utc, found.not_valid_after_utc, now)

@@ -119,22 +119,21 @@ class Bus:
 
     async def listen(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         """Hear other processes until cancelled, connecting again whenever the connection is lost or dead."""
-        self._hear, self._maybe_missed = hear, maybe_missed
         loop = asyncio.get_running_loop()
         pause = SHORTEST_PAUSE_S
         while True:
             began = loop.time()
             try:
-                await self._connected()
+                await self._connected(hear, maybe_missed)
             except (OSError, TimeoutError, EOFError) as error:
                 log.warning("bus: connection lost", error=type(error).__name__)
             maybe_missed()
             pause = SHORTEST_PAUSE_S if loop.time() - began > self._silence else min(pause * 2, LONGEST_PAUSE_S)
             await asyncio.sleep(pause)
 
-    async def _connected(self) -> None:
+    async def _connected(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            subscription = await open_line(self._url, self._take)
+            subscription = await open_line(self._url, partial(self._take, hear, maybe_missed))
         # Only now: while it connected, more may have come that we listen for.
         subscription.say(b"SUBSCRIBE", self._echo, *self._tenants)
         self._subscription = subscription
@@ -146,11 +145,11 @@ class Bus:
             echo.cancel()
             subscription.close()
 
-    def _take(self, reply: Any) -> None:
+    def _take(self, hear: Hear, maybe_missed: Callable[[], None], reply: Any) -> None:
         kind, channel, message = reply
         if kind != b"message":
             if kind == b"subscribe":
-                self._maybe_missed()
+                maybe_missed()
             return
         tenant = self._tenants.get(channel)
         if tenant is not None and not message.startswith(self._origin):
@@ -159,9 +158,9 @@ class Bus:
             except (CannotOpen, Unreadable):
                 METERS.unreadable += 1
                 log.warning("bus: unreadable message")
-                self._maybe_missed()
+                maybe_missed()
                 return
-            self._hear(pushes)
+            hear(pushes)
         elif channel == self._echo:
             self.echo_lag = asyncio.get_running_loop().time() - self._echoed_at
 

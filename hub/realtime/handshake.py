@@ -1,7 +1,7 @@
 """The usual request for a WebSocket (pure): what is read of it, and how it is answered (RFC 6455, section 4.2).
 
-The server has read the request once. To write it out again and have a library read it anew costs more than all else
-that a connection needs; so only what is unusual, and mostly wrong, is left to the library and its answers.
+The server has read the request once. To write it out again and have a library read it anew took a quarter of what a
+connection costs; so only what is unusual, and mostly wrong, is left to the library and its answers.
 """
 
 from __future__ import annotations

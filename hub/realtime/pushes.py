@@ -21,7 +21,7 @@ class InboxMoved(Frame):
     """A person's inbox moved from the number before `moves_to` to it, and the event that tells them.
 
     It is made where it happens and travels as it is sent. `rang_at` is when it was committed if it is a new
-    notification, in seconds of the epoch.
+    notification, in seconds of the epoch, and else 0.
     """
 
     tenant: uuid.UUID

@@ -35,7 +35,7 @@ REST_S = 0.2
 HEARTBEAT_TURNS = 60
 # So many people are told of a broadcast before whatever else waits has its turn: some five milliseconds of work.
 RUNG_AT_ONCE = 400
-# A bell is timed no sooner than so long after another one: at a thousand a second that would be a tenth of the work.
+# A single bell is timed no sooner than so long after another one: where there are many, some stand for all.
 TIMED_EVERY_S = 0.01
 # Where no inbox stands.
 NOWHERE = (-1, "nowhere")

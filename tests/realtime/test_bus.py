@@ -318,3 +318,17 @@ async def _until_subscribed(client: Redis, tenant: uuid.UUID, count: int = 1) ->
     async with asyncio.timeout(10):
         while dict(await client.pubsub_numsub(channel))[channel] != count:
             await asyncio.sleep(0.01)
+
+
+async def test_a_line_is_given_up_after_the_whole_silence_and_no_sooner() -> None:
+    line = Line()
+    waiting = asyncio.create_task(line.last(0.6))
+    for _ in range(4):
+        await asyncio.sleep(0.4)
+        assert not waiting.done()
+        line.data_received(b"+OK\r\n")
+    heard_at = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await waiting
+    assert time.monotonic() - heard_at >= 0.6
+    line.close()
