@@ -95,7 +95,7 @@ async def test_errors_are_told_at_the_top_with_the_focus_and_lead_to_their_field
     page = await enter(hub, await page_at(), clinic.admin, f"{PATH}/{template}/edit")
     await page.locator("#body-ar").fill("")
     await page.get_by_role("button", name="Publish").click()
-    alert = page.get_by_role("alert")
+    alert = page.locator("main").get_by_role("alert")
     await expect(alert).to_be_focused()
     await alert.get_by_role("link", name="Text, Arabic").first.click()
     await expect(page.locator("#body-ar")).to_be_focused()
