@@ -23,12 +23,12 @@ from bench.servers import Running, running
 LETTERS = 200
 PAUSE_S = 3.0
 PATIENCE_S = 30.0
-NAMES = ("statements", "to commit", "announced", "first", "median", "last")
+NAMES = ("rows", "to commit", "announced", "first", "median", "last")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One broadcast, all in ms: the statements, the verb until the commit; and from the commit on."""
+    """One broadcast, all in ms: the verb, and all until the commit; and from the commit on."""
 
     times: tuple[float, ...]
     lost: int
@@ -81,7 +81,7 @@ def _found(cried: dict[str, Any], at: dict[str, int], wrong: list[str]) -> Found
         click.echo(f"FAILED: {each}")
     after = sorted((each - cried["committed"]) / NS_PER_MS for each in at.values()) or [float("nan")]
     announced = (cried["announced"] - cried["committed"]) / NS_PER_MS
-    times = (cried["statements_ms"], cried["until_commit_ms"], announced, after[0], median(after), after[-1])
+    times = (cried["written_ms"], cried["until_commit_ms"], announced, after[0], median(after), after[-1])
     return Found(times, cried["rows"] - len(at) + len(wrong))
 
 

@@ -43,7 +43,7 @@ OF_NOBODY = {
 # Tables that a tenant may add to and never change.
 ONLY_ADDED_TO = {"audit_entries", "message_attachments", "message_steps", "patient_choices"}
 # What runs in the database: triggers, which see no more than the statement that sets them off.
-FUNCTIONS = ["refuse_to_rewrite"]
+FUNCTIONS = ["refuse_strangers", "refuse_to_move", "refuse_to_rewrite"]
 # What may be looked at across tenants: to tell whose a caller is, and who is behind.
 WATCHED = {
     "tenants": {"id", "slug", "name"},
@@ -159,7 +159,9 @@ async def test_every_table_is_guarded_or_belongs_to_nobody(two: TwoClinics) -> N
 async def test_there_are_no_views_or_functions_around_the_guard(two: TwoClinics) -> None:
     query = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm', 'f')"
     assert await two.owner.fetch(query) == []
-    functions = await two.owner.fetch("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+    functions = await two.owner.fetch(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+    )
     assert [row["proname"] for row in functions] == FUNCTIONS
 
 
@@ -319,16 +321,20 @@ async def test_every_reference_between_tenants_rows_names_the_tenant(two: TwoCli
     [
         "UPDATE appointments SET clinician_id = :person",
         "UPDATE appointments SET patient_id = :patient",
+        "UPDATE notifications SET person_id = :person",
         "INSERT INTO inbox_heads (person_id, tenant_id) VALUES (:person, :mine)",
         "INSERT INTO notifications (tenant_id, person_id, number, seq, title, body, kind, level, priority, "
         "created_at, updated_at) VALUES (:mine, :person, 99, 99, '', '', 'system', 'info', 'low', now(), now())",
+        "INSERT INTO notifications (tenant_id, person_id, number, seq, title, body, kind, level, priority, "
+        "created_at, updated_at) SELECT :mine, person, 98, 98, '', '', 'system', 'info', 'low', now(), now() "
+        "FROM unnest(ARRAY[CAST(:own AS uuid), CAST(:person AS uuid)]) AS person",
         "INSERT INTO staff_sessions (tenant_id, staff_id, secret_hash, device, created_at, last_used_at, expires_at) "
         "VALUES (:mine, :person, 'x', '', now(), now(), now())",
     ],
 )
 async def test_a_row_cannot_refer_to_another_tenants_people(two: TwoClinics, statement: str) -> None:
     patient = await two.owner.fetchval("SELECT id FROM patients WHERE tenant_id = $1", two.theirs.id)
-    known = {"person": two.theirs.huda.id, "patient": patient, "mine": two.mine.id}
+    known = {"person": two.theirs.huda.id, "patient": patient, "mine": two.mine.id, "own": two.mine.huda.id}
     values = {name: value for name, value in known.items() if f":{name}" in statement}
     with pytest.raises(IntegrityError, match="foreign key"):
         async with two.house.database.of_tenant(two.mine.id) as session:

@@ -72,9 +72,10 @@ WITH told AS (
     SELECT $1, person_id, moved.seq, moved.seq, words.title, words.body, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $10
     FROM moved JOIN told USING (person_id)
         JOIN unnest($11::text[], $12::text[], $13::text[]) AS words(language, title, body) USING (language)
-    RETURNING id, person_id
+    ORDER BY person_id
+    RETURNING id, person_id, seq
 )
-SELECT told.language, array_agg(person_id) AS people, array_agg(moved.seq) AS seqs, array_agg(moved.unread) AS unread,
+SELECT told.language, array_agg(person_id) AS people, array_agg(written.seq) AS seqs, array_agg(moved.unread) AS unread,
     array_agg(written.id) AS ids
 FROM written JOIN moved USING (person_id) JOIN told USING (person_id) GROUP BY told.language
 """

@@ -42,11 +42,13 @@ class InboxHead(OfTenant, Base):
 
 
 class Notification(OfTenant, Base):
-    """One notification. `number` is its place in the person's list for good; `seq` is when it last changed."""
+    """One notification. `number` is its place in the person's list for good; `seq` is when it last changed.
+
+    That the person is on the tenant's staff is seen to by a trigger, for all rows of a statement together.
+    """
 
     __tablename__ = "notifications"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "person_id"], ["staff.tenant_id", "staff.id"]),
         UniqueConstraint("person_id", "number"),
         Index("notifications_by_change", "person_id", "seq"),
         Index("notifications_unread", "person_id", "number", postgresql_where=text("read_at IS NULL")),
