@@ -85,11 +85,13 @@ class Backend:
         """Announce each message to its user, or to all of them; in it, only `ts` is looked at."""
         pushes: list[Push] = []
         rows: list[Told] = []
+        now = datetime.now(UTC)
+        written, at = now.isoformat(), now.timestamp()
         for user, text in batch:
             to = range(len(self._seqs)) if user is None else (int(user),)
             told = [self._tell(index) for index in to]
             rows += told
-            pushes.append(self._rang(told, text))
+            pushes.append(rang(self._tenant, told, row(text, written), urgent=False, at=at))
         if self._kept:
             await self._keep(rows)
         await self._bus.publish(pushes)
@@ -112,9 +114,6 @@ class Backend:
         self._seqs[index] = seq = self._seqs[index] + 1
         return self._people[index], seq, seq, uuid.uuid4() if self._kept else self._ids[index]
 
-    def _rang(self, told: list[Told], text: str) -> Push:
-        return rang(self._tenant, told, row(text), urgent=False, at=time.time())
-
     async def _keep(self, rows: list[Told]) -> None:
         people, seqs, _, ids = zip(*rows, strict=True)
         loudness = LOUDNESS[Kind.SYSTEM]
@@ -122,21 +121,21 @@ class Backend:
         await self._postgres.execute(KEEP, self._tenant, ids, people, seqs, TITLE, *kind)
 
 
-def row(text: str) -> dict[str, Any]:
+# What is the same in each, written as Postgres gives it.
+ROW: dict[str, Any] = {
+    "title": TITLE,
+    "kind": Kind.SYSTEM.value,
+    "level": LOUDNESS[Kind.SYSTEM].level.value,
+    "priority": LOUDNESS[Kind.SYSTEM].priority.value,
+    "related": None,
+    "read_at": None,
+    "archived_at": None,
+}
+
+
+def row(text: str, now: str) -> dict[str, Any]:
     """The row that everybody told shares, of the length that the harness's message has (pure)."""
     stamp = STAMP.search(text)
     assert stamp
-    now = datetime.now(UTC).isoformat()
-    return {
-        "title": TITLE,
-        "body": "x" * (len(text) - OWN_SIZE),
-        "kind": Kind.SYSTEM,
-        "level": LOUDNESS[Kind.SYSTEM].level,
-        "priority": LOUDNESS[Kind.SYSTEM].priority,
-        "related": None,
-        "facts": {"ts": int(stamp[1])},
-        "read_at": None,
-        "archived_at": None,
-        "created_at": now,
-        "updated_at": now,
-    }
+    body = "x" * (len(text) - OWN_SIZE)
+    return ROW | {"body": body, "facts": {"ts": int(stamp[1])}, "created_at": now, "updated_at": now}

@@ -147,9 +147,9 @@ def _shared(work: Work, notice: Notice) -> Notification:
     return Notification(
         title="",
         body="",
-        kind=notice.kind,
-        level=notice.level or usual.level,
-        priority=notice.priority or usual.priority,
+        kind=notice.kind.value,
+        level=(notice.level or usual.level).value,
+        priority=(notice.priority or usual.priority).value,
         related_type=related.type if related else None,
         related_id=related.id if related else None,
         link=related.link if related else None,

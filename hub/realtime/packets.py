@@ -36,19 +36,19 @@ def pack(pushes: Iterable[Push]) -> bytes:
     """The packet of some pushes of one tenant."""
     parts: list[bytes] = []
     for push in pushes:
-        kind, *body = _record(push)
-        parts += (_RECORD.pack(kind, sum(map(len, body))), *body)
+        kind, body = _record(push)
+        parts += (_RECORD.pack(kind, len(body)), body)
     return b"".join(parts)
 
 
-def _record(push: Push) -> tuple[int, *tuple[bytes, ...]]:
+def _record(push: Push) -> tuple[int, bytes]:
     match push:
         case InboxMoved():
             head = _MOVED.pack(push.person, push.moves_to, push.unread, push.urgent, push.rang_at)
-            return _MOVED_KIND, head, push.wire
+            return _MOVED_KIND, head + push.wire
         case Rang():
             head = _RANG.pack(len(push.standings), push.urgent, push.rang_at)
-            return _RANG_KIND, head, push.standings, push.shared
+            return _RANG_KIND, head + push.standings + push.shared
         case _:
             return _NUMBERS[type(push)], encode(_plain(push))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from json import JSONEncoder
 from struct import Struct
 from typing import Any
+
+from pydantic_core import to_json
 
 _TEXT = 0x81  # a whole text message, not masked (RFC 6455, section 5.2)
 _SMALL, _MIDDLING, _LARGE = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
@@ -60,13 +61,9 @@ def payload(message: bytes) -> bytes:
     return message[{126: 4, 127: 10}.get(message[1], 2) :]
 
 
-# One for all: `json.dumps` makes itself a new one for each text that is not to be as it does by itself.
-_encoder = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
 def encode(value: Any) -> bytes:
-    """The JSON of a frame, or of a part of one."""
-    return _encoder.encode(value).encode()
+    """The JSON of a frame, or of a part of one; enumerations are for their makers to unwrap, for that is slow here."""
+    return to_json(value)
 
 
 # What is each one's own comes first, so that the rest is joined on and not written anew for everybody.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
@@ -23,7 +23,9 @@ def message(size: int) -> str:
 @pytest.mark.parametrize(("size", "least", "most"), [(300, 390, 430), (4096, 4076, 4116)])
 def test_a_frame_holds_the_stamp_unescaped_and_is_as_long_as_the_message(size: int, least: int, most: int) -> None:
     person = uuid.uuid4()
-    push = rang(uuid.uuid4(), [(person, 12, 12, uuid.uuid4())], row(message(size)), urgent=False, at=time.time())
+    now = datetime.now(UTC)
+    shared = row(message(size), now.isoformat())
+    push = rang(uuid.uuid4(), [(person, 12, 12, uuid.uuid4())], shared, urgent=False, at=now.timestamp())
     assert isinstance(push, InboxMoved)
     assert b'"ts":1234567890123456' in push.data
     assert json.loads(push.data)["items"][0]["facts"] == {"ts": 1234567890123456}
