@@ -138,7 +138,7 @@ def ledger_of(database: Database, keys: Keys, clock: Clock, idle: timedelta) -> 
     async def missed(asked: Sequence[Asked]) -> list[Missed]:
         return await read_missed_by_many(database, asked)
 
-    async def heads(people: Mapping[uuid.UUID, tuple[int, str]]) -> dict[uuid.UUID, Head]:
+    async def heads(people: Mapping[bytes, tuple[int, str]]) -> dict[bytes, Head]:
         async with database.watching() as watch:
             return await read_heads_elsewhere(watch, people)
 

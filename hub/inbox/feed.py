@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ARRAY, Executable, Select, Uuid, any_, literal, select, text
@@ -191,21 +190,22 @@ async def read_heads(reader: AsyncConnection | AsyncSession, people: Collection[
     return {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
 
 
-async def read_heads_elsewhere(
-    watch: AsyncConnection, known: Mapping[uuid.UUID, tuple[int, str]]
-) -> dict[uuid.UUID, Head]:
-    """The heads of those people, of any tenant, who stand further on, or in another epoch, than is known."""
-    found: dict[uuid.UUID, Head] = {}
-    for start in range(0, len(known), MOST_ROWS):
-        part = dict(islice(known.items(), start, start + MOST_ROWS))
-        numbers, epochs = zip(*part.values(), strict=True)
+async def read_heads_elsewhere(watch: AsyncConnection, known: Mapping[bytes, tuple[int, str]]) -> dict[bytes, Head]:
+    """The heads of those people, of any tenant, who stand further on, or in another epoch, than is known.
+
+    People are named by the bytes of their ids.
+    """
+    found: dict[bytes, Head] = {}
+    people, standings = list(known), list(known.values())
+    for start in range(0, len(people), MOST_ROWS):
+        numbers, epochs = zip(*standings[start : start + MOST_ROWS], strict=True)
         asked = {
-            "people": ",".join(map(str, part)),
+            "people": ",".join(map(bytes.hex, people[start : start + MOST_ROWS])),
             "numbers": ",".join(map(str, numbers)),
             "epochs": ",".join(epochs),
         }
         rows = await watch.execute(ELSEWHERE, asked)
-        found |= {row.person_id: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
+        found |= {row.person_id.bytes: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
     return found
 
 

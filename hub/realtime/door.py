@@ -144,7 +144,8 @@ class Door:
 
     async def fill(self, listener: Listener, since: int) -> Frame:
         """What follows a number of the inbox as it is now."""
-        heads = await self._ledger.heads({listener.person: NOWHERE})
-        epoch = heads[listener.person].epoch if listener.person in heads else None
+        person = listener.person.bytes
+        heads = await self._ledger.heads({person: NOWHERE})
+        epoch = heads[person].epoch if person in heads else None
         (gap,) = await self._ledger.missed([Asked(listener.tenant, listener.person, epoch, since)])
         return rows_of(gap)

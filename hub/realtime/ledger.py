@@ -82,10 +82,11 @@ class Ledger:
     """Questions to the database; each may raise when it is away. Sequences answer in the order of what was asked.
 
     `heads` is told how far each person has been brought, and in which epoch, and answers for those who stand elsewhere.
+    Both name people by the bytes of their ids, for it is asked about everybody every two seconds.
     """
 
     recognise: Callable[[Sequence[Greeting]], Awaitable[Sequence[Listener | None]]]
     missed: Callable[[Sequence[Asked]], Awaitable[Sequence[Gap]]]
-    heads: Callable[[Mapping[uuid.UUID, tuple[int, str]]], Awaitable[dict[uuid.UUID, Any]]]
+    heads: Callable[[Mapping[bytes, tuple[int, str]]], Awaitable[dict[bytes, Any]]]
     versions: Callable[[Collection[tuple[uuid.UUID, str]]], Awaitable[dict[tuple[uuid.UUID, str], int]]]
     lapsed: Callable[[Sequence[Connection]], Awaitable[dict[Connection, Close]]]

@@ -71,7 +71,7 @@ class Switchboard:
         self._left = asyncio.Event()
         self._look_now = asyncio.Event()
         self._looking_in_earnest = False
-        self._heads_before: dict[uuid.UUID, int] = {}
+        self._heads_before: dict[bytes, int] = {}
         self._times_again_at = 0.0
         self._beats = 0
         self._turn = 0
@@ -249,7 +249,7 @@ class Switchboard:
         before, self._heads_before = self._heads_before, {person: head.seq for person, head in heads.items()}
         for person, head in heads.items():
             due = head.seq if certain else min(head.seq, before.get(person, 0))
-            for connection in self._people.get(person.bytes, ()):
+            for connection in self._people.get(person, ()):
                 if connection.stage is Stage.LIVE and (connection.sent < due or connection.epoch != head.epoch):
                     connection.stage = Stage.BEHIND
                     METERS.gaps_found["look"] += 1
@@ -262,17 +262,17 @@ class Switchboard:
             versions = await self._ledger.versions(watched)
             self.deliver(TopicChanged(*key, version) for key, version in versions.items())
 
-    def _standings(self) -> dict[uuid.UUID, tuple[int, str]]:
+    def _standings(self) -> dict[bytes, tuple[int, str]]:
         """Where everybody connected here stands: the one furthest behind of several connections."""
         standings = {}
-        for connections in self._people.values():
+        for person, connections in self._people.items():
             last = connections[0]
             alike = True
             for other in connections[1:]:
                 alike = alike and other.epoch == last.epoch
                 last = other if other.sent < last.sent else last
             # Before it is greeted, a connection's epoch is whatever its client says.
-            standings[last.listener.person] = (last.sent, str(last.epoch)) if alike and last.sent >= 0 else NOWHERE
+            standings[person] = (last.sent, str(last.epoch)) if alike and last.sent >= 0 else NOWHERE
         return standings
 
     async def look_at_access(self) -> None:

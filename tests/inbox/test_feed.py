@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import NotFound
 from hub.inbox import feed
-from hub.inbox.feed import Filters, Head, Page
+from hub.inbox.feed import Filters, Page
 from hub.inbox.kinds import Kind, Level
 from hub.inbox.notify import Notice, Wording, notify
 from hub.people.tables import Staff
@@ -160,10 +160,11 @@ async def test_heads_are_told_of_those_who_stand_elsewhere_than_is_known(
         await tell(house, each, each.omar, each.huda)
     async with house.database.watching() as watch:
         heads = await feed.read_heads(watch, people)
-        known = {person: (head.seq, head.epoch) for person, head in heads.items()}
+        known = {person.bytes: (head.seq, head.epoch) for person, head in heads.items()}
         assert await feed.read_heads_elsewhere(watch, known) == {}
         assert await feed.read_heads_elsewhere(watch, {}) == {}
-        known = known | {clinic.huda.id: (0, known[clinic.huda.id][1]), other_clinic.omar.id: (1, "")}
-        known |= {uuid.uuid4(): (1, "") for _ in range(feed.MOST_ROWS)}
-        elsewhere: dict[uuid.UUID, Head] = await feed.read_heads_elsewhere(watch, known)
-    assert elsewhere == {person: heads[person] for person in (clinic.huda.id, other_clinic.omar.id)}
+        huda, omar = clinic.huda.id, other_clinic.omar.id
+        known |= {huda.bytes: (0, known[huda.bytes][1]), omar.bytes: (1, "")}
+        known |= {uuid.uuid4().bytes: (1, "") for _ in range(feed.MOST_ROWS)}
+        elsewhere = await feed.read_heads_elsewhere(watch, known)
+    assert elsewhere == {person.bytes: heads[person] for person in (huda, omar)}

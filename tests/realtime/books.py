@@ -58,9 +58,9 @@ class Books:
             for each, head in zip(asked, heads, strict=True)
         ]
 
-    async def all_heads(self, people: Mapping[uuid.UUID, tuple[int, str]]) -> dict[uuid.UUID, Head]:
+    async def all_heads(self, people: Mapping[bytes, tuple[int, str]]) -> dict[bytes, Head]:
         await self.answer("heads", len(people))
-        heads = {person: self.head(person) for person in people}
+        heads = {person: self.head(uuid.UUID(bytes=person)) for person in people}
         return {person: head for person, head in heads.items() if (head.seq, head.epoch) != people[person]}
 
     async def versions(self, topics: Collection[tuple[uuid.UUID, str]]) -> dict[tuple[uuid.UUID, str], int]:
