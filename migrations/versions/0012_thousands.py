@@ -13,9 +13,9 @@ CREATE FUNCTION refuse_strangers() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM added
-        WHERE (SELECT tenant_id FROM staff WHERE id = added.person_id) IS DISTINCT FROM added.tenant_id
+        WHERE (SELECT tenant_id FROM public.staff WHERE id = added.person_id) IS DISTINCT FROM added.tenant_id
     ) THEN
-        RAISE foreign_key_violation USING MESSAGE = 'by a foreign key of sorts: its person is no staff of its tenant';
+        RAISE foreign_key_violation USING MESSAGE = 'foreign key of sorts: this person is not on the tenant''s staff';
     END IF;
     RETURN NULL;
 END $$
@@ -23,7 +23,7 @@ END $$
 REFUSE_TO_MOVE = """
 CREATE FUNCTION refuse_to_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE foreign_key_violation USING MESSAGE = 'by a foreign key of sorts: it stays with its person';
+    RAISE foreign_key_violation USING MESSAGE = 'foreign key of sorts: a notification stays with its person';
 END $$
 """
 
