@@ -21,6 +21,7 @@ class HeldRequests(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._connection: Connection | None = None
+        self._stops = False
 
     def on_message_begin(self) -> None:
         """Part of uvicorn's protocol: show itself to the app."""
@@ -60,6 +61,9 @@ class HeldRequests(HttpToolsProtocol):
     def carry(self, connection: Connection | None) -> None:
         """This one is being answered now, or none."""
         self._connection = connection
+        if connection is not None and self._stops:
+            # The server was told to stop while this one was greeted.
+            connection.close(Close.GOING_AWAY)
 
     def cut(self) -> None:
         """Drop what the client does not read, and the client with it."""
@@ -71,6 +75,7 @@ class HeldRequests(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Part of uvicorn's protocol: the server stops."""
+        self._stops = True
         self.retire()
         if self._connection is not None:
             self._connection.close(Close.GOING_AWAY)

@@ -28,7 +28,8 @@ from hub.people.roles import Permission, Role
 from hub.people.staff import change_staff
 from hub.people.tables import Staff
 from hub.realtime.backlog import MOST_BYTES
-from hub.realtime.door import Limits
+from hub.realtime.connection import Connection
+from hub.realtime.door import Door, Limits
 from hub.realtime.frames import Close
 from hub.realtime.reception import Reception
 from hub.serve import SEND_BUFFER
@@ -220,6 +221,7 @@ async def test_it_ends_when_the_session_idles_for_listening_is_no_use(
     async with coming(way, hub, clinic.omar) as client:
         clock.move(hub.house.idle - timedelta(minutes=1))
         await client.ask({"t": "read_all", "upto": 1, "nonce": "1"})
+        await eventually(lambda: hub.house.switchboard.connections_of(clinic.omar.id) == 1)
         clock.move(timedelta(minutes=2))
         await hub.house.switchboard.look_at_access()
         assert await client.hear_the_end(timeout=2) in (Close.SESSION_ENDED, 4150)
@@ -235,6 +237,7 @@ async def test_it_ends_with_its_token(
     token, made = sign_token(hub.house.keys, clinic.id, clinic.omar.id, clock(), key=key.id)
     async with come(way, Visit(hub.url, token=token, origin=None)) as client, coming(way, hub, clinic.omar) as tab:
         await client.hear_until("snap")
+        await eventually(lambda: hub.house.switchboard.connections_of(clinic.omar.id) == 2)
         if ended == "time":
             clock.move(timedelta(minutes=10))
             await hub.house.switchboard.look_at_access()
@@ -262,6 +265,7 @@ async def test_a_token_about_to_end_is_asked_to_be_renewed_and_nothing_is_lost(
         assert (await client.hear_until("renew"))["within_s"] == 60
         fresh = visit()
         assert (await client.ask({"t": "auth", "token": fresh.token, "nonce": "1"}))["t"] == "ok"
+        await eventually(lambda: hub.house.switchboard.connections_of(clinic.omar.id) == 1)
         clock.move(timedelta(minutes=1))
         await hub.house.switchboard.look_at_access()
         if way != "socket":
@@ -291,6 +295,31 @@ async def test_a_hub_that_stops_says_so(settings: Settings, the_clock: MovableCl
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 3
         assert await client.hear_the_end() in (Close.GOING_AWAY, 1012)
+
+
+async def test_a_hub_that_stops_says_so_to_who_is_just_being_greeted(
+    settings: Settings, the_clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greet, greeted, go_on = Door.greet, asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly(*args: Any) -> Connection:
+        connection = await greet(*args)
+        greeted.release()
+        await go_on.wait()
+        return connection
+
+    async with AsyncExitStack() as clients:
+        async with run_strict_hub(settings, the_clock, Limits()) as hub:
+            clinic = await open_clinic(hub.house)
+            client = await clients.enter_async_context(coming("poll", hub, clinic.omar))
+            await eventually(lambda: hub.house.switchboard.connections_of(clinic.omar.id) == 1)
+            monkeypatch.setattr(Door, "greet", slowly)
+            await tell(hub.house, clinic, clinic.omar)
+            await greeted.acquire()
+            asyncio.get_running_loop().call_later(0.3, go_on.set)
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 3
+        assert await client.hear_the_end() == Close.GOING_AWAY
 
 
 # --- full, draining, away -------------------------------------------------------------------------
