@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from hub.console.errors import error_page
 from hub.console.pages import Pages
 from hub.console.routes import CONSOLE
 from hub.demo.people import LOGINS
+from hub.endless import end
 from hub.errors import HubError
 from hub.guards import Faults, Guests, LimitedBodies, OwnOrigin, StrictHeaders, is_from_our_pages
 from hub.inbox import marks
@@ -99,10 +100,7 @@ def make_app(settings: Settings, built: Callable[[Settings], AbstractAsyncContex
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asyncio.gather(*tasks, return_exceptions=True)
+                await end(tasks)
 
     app = Hub(
         routes=[API, WEBHOOKS, *WAYS, *HEALTH, *CONSOLE],

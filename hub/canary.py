@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hub.endless import rest
 from hub.errors import HubError
 from hub.inbox.kinds import Kind, Priority
 from hub.inbox.notify import Notice, Wording, notify
@@ -89,7 +90,7 @@ class Canary:
             while True:
                 began = loop.time()
                 await self.sing()
-                await asyncio.sleep(began + self._every - loop.time())
+                await rest(began + self._every - loop.time())
         finally:
             self.leave()
 

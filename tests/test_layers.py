@@ -31,7 +31,7 @@ work | demo_clock
 db
 serve
 realtime | channels | queue | guards
-settings | errors | clock | logs | crypto
+settings | errors | clock | endless | logs | crypto
 """
 LEVELS = {name.strip(): level for level, line in enumerate(ORDER.split("\n")) for name in line.split("|") if line}
 

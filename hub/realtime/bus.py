@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from hub.crypto import CannotOpen, Keys
+from hub.endless import rest
 from hub.logs import get_logger
 from hub.realtime.line import Line, open_line
 from hub.realtime.meters import METERS
@@ -129,7 +130,7 @@ class Bus:
                 log.warning("bus: connection lost", error=type(error).__name__)
             maybe_missed()
             pause = SHORTEST_PAUSE_S if loop.time() - began > self._silence else min(pause * 2, LONGEST_PAUSE_S)
-            await asyncio.sleep(pause)
+            await rest(pause)
 
     async def _connected(self, hear: Hear, maybe_missed: Callable[[], None]) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -169,7 +170,7 @@ class Bus:
             self._echoed_at = asyncio.get_running_loop().time()
             with contextlib.suppress(OSError, EOFError):
                 (await self._publishing()).order(b"PUBLISH", self._echo, b"")
-            await asyncio.sleep(self._echo_every)
+            await rest(self._echo_every)
 
     @property
     def is_listening(self) -> bool:

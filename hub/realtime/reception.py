@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub.endless import rest
 from hub.errors import HubError
 from hub.logs import get_logger
 from hub.realtime import frames
@@ -110,7 +111,7 @@ class Reception:
                 log.exception("a turn failed")
             if self._arrivals or self._stragglers:
                 self._news.set()
-            await asyncio.sleep(next_turn - loop.time())
+            await rest(next_turn - loop.time())
 
     async def take_turn(self) -> None:
         """Serve those who wait, up to a number."""

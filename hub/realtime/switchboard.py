@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
+from hub.endless import rest
 from hub.errors import HubError
 from hub.logs import get_logger
 from hub.realtime import frames, wire
@@ -266,8 +267,7 @@ class Switchboard:
         """Where everybody connected here stands: the one furthest behind of several connections."""
         standings = {}
         for person, connections in self._people.items():
-            last = connections[0]
-            alike = True
+            last, alike = connections[0], True
             for other in connections[1:]:
                 alike = alike and other.epoch == last.epoch
                 last = other if other.sent < last.sent else last
@@ -332,11 +332,11 @@ class Switchboard:
         self, every: float, act: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
     ) -> None:
         sooner = sooner or asyncio.Event()
-        rest = min(REST_S, every / 10)
+        pause = min(REST_S, every / 10)
         while True:
             # Not wait_for: in Python 3.11 it may swallow a cancellation, and this would go on for ever.
             with suppress(TimeoutError):
-                async with asyncio.timeout(every - rest):
+                async with asyncio.timeout(every - pause):
                     await sooner.wait()
             sooner.clear()
             try:
@@ -347,4 +347,4 @@ class Switchboard:
             except Exception:
                 METERS.failed_turns[act.__name__] += 1
                 log.warning("turn failed, trying again", turn=act.__name__, exc_info=True)
-            await asyncio.sleep(rest)
+            await rest(pause)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from hub.appointments import due as plans
+from hub.endless import end, rest
 from hub.errors import HubError
 from hub.logs import get_logger
 from hub.messages.deliver import AT_ONCE, Due, read_due, send, take
@@ -57,7 +58,7 @@ class Lanes:
             sweeping.cancel()
             self.stop()
             await self._finish()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            await end([sweeping])
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -68,9 +69,7 @@ class Lanes:
             async with asyncio.timeout(FINISH_WITHIN_S):
                 while self._tasks:
                     await asyncio.wait(self._tasks)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(list(self._tasks))
 
     def wake(self, due: Due) -> None:
         """Have this tenant's messages in this lane sent."""
@@ -159,4 +158,4 @@ class Lanes:
                 log.warning("could not sweep", error=type(error).__name__)
             except Exception:
                 log.exception("could not sweep")
-            await asyncio.sleep(SWEEP_EVERY_S)
+            await rest(SWEEP_EVERY_S)

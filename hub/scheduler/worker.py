@@ -13,6 +13,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from hub import queue
+from hub.endless import end, is_told_to_stop, rest
 from hub.logs import get_logger
 from hub.scheduler.jobs import apply_reports, deliver, tick
 from hub.scheduler.lanes import Lanes
@@ -48,8 +49,9 @@ async def work_forever(house: House) -> None:
                 await _with_redis(house, lanes)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("worker: Redis is away, ticking without it", error=type(error).__name__)
-            await run_due(house)
-            await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
+            if not is_told_to_stop():
+                await run_due(house)
+            await rest(PAUSE_S * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
 
 
 async def _with_redis(house: House, lanes: Lanes) -> None:
@@ -58,15 +60,13 @@ async def _with_redis(house: House, lanes: Lanes) -> None:
     running = [asyncio.create_task(worker.async_run()) for worker in workers]
     try:
         # The first that fails ends the others: all are built anew.
-        await asyncio.gather(*running)
-    except asyncio.CancelledError:
-        # Before anything is waited for: what is asked for from now on is another worker's.
-        lanes.stop()
-        raise
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*ended)
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        if is_told_to_stop():
+            # Before anything is waited for: what is asked for from now on is another worker's.
+            lanes.stop()
+        await end(running)
         for worker in workers:
             await _finish(worker)
         with suppress(RedisError, OSError, TimeoutError):
@@ -99,7 +99,5 @@ async def _finish(worker: Worker) -> None:
     """
     jobs = list(worker.tasks.values())
     if jobs:
-        _, late = await asyncio.wait(jobs, timeout=FINISH_WITHIN_S)
-        for job in late:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        await asyncio.wait(jobs, timeout=FINISH_WITHIN_S)
+        await end(jobs)

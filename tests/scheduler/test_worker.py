@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
+from arq import Worker
 from pydantic import SecretStr
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from sqlalchemy import update
 
@@ -98,6 +100,21 @@ async def test_it_stops_at_once_when_told_to(place: Workplace, valkey: Valkey, r
     async with asyncio.timeout(15):
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_it_stops_although_redis_fails_at_that_moment(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail_when_stopped(_worker: Worker) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RedisConnectionError("closed by the server") from None
+
+    monkeypatch.setattr(Worker, "async_run", fail_when_stopped)
+    task = asyncio.create_task(worker.work_forever(place.house))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    assert await asyncio.wait([task], timeout=5) == ({task}, set())
+    assert task.cancelled()
 
 
 async def test_a_job_under_way_is_finished_before_it_stops(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
