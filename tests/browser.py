@@ -23,7 +23,7 @@ Scheme = Literal["light", "dark"]
 # Each language and each scheme once: contrast is the scheme's, direction the language's.
 LOOKS: tuple[tuple[Language, Scheme], ...] = (("en", "light"), ("ar", "dark"))
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

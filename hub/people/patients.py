@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -19,7 +19,7 @@ from hub.crypto import Keys
 from hub.errors import Conflict, FieldError, Invalid, NotFound
 from hub.people.contact_points import find_by_address, lock_patient, normalise_phone, region_of, set_contact
 from hub.people.tables import Patient
-from hub.people.tenants import LANGUAGES, Clinic
+from hub.people.tenants import LANGUAGES, Clinic, known_zones
 from hub.work import Work
 
 # In the order in which they are tried, for whoever has no wish of their own: the one everybody has first.
@@ -204,7 +204,7 @@ def _check(change: Change) -> None:
         errors.append(FieldError("name", "empty"))
     if change.language is not None and change.language not in LANGUAGES:
         errors.append(FieldError("language", "not a known language", [*LANGUAGES]))
-    if change.zone and change.zone not in available_timezones():
+    if change.zone and change.zone not in known_zones():
         errors.append(FieldError("zone", "not an IANA time zone", ["Asia/Riyadh"]))
     if change.channels is not None and not _is_an_order(change.channels):
         errors.append(FieldError("channels", "one to three, each once", [*Channel]))

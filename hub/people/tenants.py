@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import select
@@ -39,6 +40,12 @@ class Clinic:
         return start, datetime(after.year, after.month, after.day, tzinfo=self.zone)
 
 
+@cache
+def known_zones() -> frozenset[str]:
+    """Every IANA time zone this machine knows; read once, since the whole folder of zones takes 5 ms."""
+    return frozenset(available_timezones())
+
+
 def clinic_of(tenant: Tenant) -> Clinic:
     """The clinic a row stands for."""
     return Clinic(tenant.id, tenant.name, ZoneInfo(tenant.zone), tuple(tenant.languages))
@@ -61,7 +68,7 @@ async def open_tenant(
 
     Raises Invalid on an unknown zone or language, Conflict when the slug is taken.
     """
-    if zone not in available_timezones():
+    if zone not in known_zones():
         raise Invalid(
             f"There is no time zone {zone!r}.", [FieldError("zone", "not an IANA time zone", ["Asia/Riyadh"])]
         )
