@@ -53,11 +53,13 @@ class Amazon:
         """What stands at the certificate's address."""
         return Reply(503) if self.away else Reply(body=self.signer.certificate)
 
-    def says(self, message: str, at: datetime, **changes: Any) -> tuple[dict[str, str], bytes]:
-        """The headers and body of a signed notification of a message."""
+    def says(
+        self, message: str, at: datetime, signer: Signer | None = None, **changes: Any
+    ) -> tuple[dict[str, str], bytes]:
+        """The headers and body of a signed notification of a message, by another key if one is given."""
         timestamp = at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
         named = {"Message": message, "Timestamp": timestamp, "MessageId": str(uuid.uuid4())}
-        fields = self.signer.signed(notification(**(named | changes)))
+        fields = (signer or self.signer).signed(notification(**(named | changes)))
         return headers_for(fields), json.dumps(fields).encode()
 
 

@@ -20,8 +20,8 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
-    """Starts supervisors, by default with stand-ins for the hub's own commands, and ends them."""
+def start(tmp_path: Path, open_folder: Path) -> Iterator[Callable[..., Supervisor]]:
+    """Starts supervisors, by default with stand-ins for the hub's own commands, and ends them before their folder."""
     started: list[Supervisor] = []
 
     def begin(folder: Path = tmp_path, command: list[str] = WITH_STUB, **environment: str) -> Supervisor:

@@ -60,8 +60,11 @@ class Supervisor:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def close(self) -> None:
+        """Kill it, and see what it started end."""
+        family = self.family() if self.process.poll() is None else []
         self.process.kill()
         self.process.communicate()
+        assert gone(family, 15)
 
 
 def gone(family: list[psutil.Process], within: float) -> bool:
