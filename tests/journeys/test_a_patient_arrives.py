@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -22,6 +21,13 @@ Scheme = Literal["light", "dark"]
 
 MARK_ARRIVED = {"en": re.compile(r"^Mark arrived.*Sara Doe"), "ar": re.compile(r"^تسجيل الوصول.*Sara Doe")}
 UNREAD = {"en": re.compile(r"Notifications, 1 unread"), "ar": re.compile("إشعار واحد غير مقروء")}
+# By the pages' own clocks: how long the test takes to click and to see says how busy the machine is.
+NOTE_CLICKS = "addEventListener('click', () => { globalThis.clicked ??= Date.now(); }, { capture: true })"
+NOTE_RINGS = """
+    const badge = document.querySelector("hub-bell").shadowRoot.querySelector(".badge");
+    const note = () => { if (!badge.hidden) globalThis.rang ??= Date.now(); };
+    new MutationObserver(note).observe(badge, { attributes: true });
+"""
 CLEARANCE = {"en": "Clearance pending", "ar": "الوضع المالي"}
 
 
@@ -58,12 +64,13 @@ async def test_one_click_at_the_desk_rings_the_clinicians_bell_in_every_tab(
         await expect(page.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
         await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live")
 
-    clicked = time.monotonic()
+    await desk.evaluate(NOTE_CLICKS)
+    for page in (clinician, second_tab):
+        await page.evaluate(NOTE_RINGS)
     await desk.get_by_role("button", name=MARK_ARRIVED[language]).click()
-    await expect(clinician.get_by_role("button", name=UNREAD[language])).to_be_visible(timeout=1000)
-    rang_after = time.monotonic() - clicked
-    await expect(second_tab.get_by_role("button", name=UNREAD[language])).to_be_visible(timeout=1000)
-    assert rang_after < 1
+    for page in (clinician, second_tab):
+        await expect(page.get_by_role("button", name=UNREAD[language])).to_be_visible()
+        assert await page.evaluate("rang") - await desk.evaluate("clicked") < 1000
 
     await expect(other_desk.get_by_role("button", name=MARK_ARRIVED[language])).to_have_count(0)
     await clinician.get_by_role("button", name=UNREAD[language]).click()

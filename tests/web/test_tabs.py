@@ -277,7 +277,8 @@ async def test_a_leader_that_is_told_to_sleep_hands_over_first(fake: FakeHub, pa
     await leader.evaluate("void document.dispatchEvent(new Event('freeze'))")
     thaw = await frozen(leader)
     await fake.notify("meanwhile")
-    assert await all_show(Tabs(tabs.context, tabs.besides(leader)), ["meanwhile"]) < 0.6
+    took = await all_show(Tabs(tabs.context, tabs.besides(leader)), ["meanwhile"])
+    assert took < 1.5, "sooner than its silence would have told"
     await thaw()
     await leader.evaluate("void document.dispatchEvent(new Event('resume'))")
     await all_show(tabs, ["meanwhile"])
