@@ -19,7 +19,7 @@ from typing import Any
 from hub.crypto import CannotOpen, Keys
 from hub.endless import rest
 from hub.logs import get_logger
-from hub.realtime.line import Line, open_line
+from hub.realtime.line import GATHERED_S, Line, open_line
 from hub.realtime.meters import METERS
 from hub.realtime.packets import Unreadable, pack, unpack
 from hub.realtime.pushes import Push
@@ -91,8 +91,7 @@ class Bus:
 
     async def _hang_up_unless_answered(self, line: Line) -> None:
         # Perhaps it was this process that was held up: then the answers are there to be read.
-        for _ in range(2):
-            await asyncio.sleep(0)
+        await asyncio.sleep(2 * GATHERED_S)
         if line.unanswered_for > ANSWER_WITHIN_S:
             line.close()
             raise TimeoutError("no answer")

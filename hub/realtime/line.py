@@ -1,6 +1,8 @@
 """A bare connection to Redis: commands go out as they are said, and what comes is taken as its bytes come, by no task.
 
-A client that waits for each answer costs ten times as much, and nobody here needs the answer to a publication.
+A client that waits for each answer costs ten times as much, and nobody here needs the answer to a publication. What
+comes alone is taken at once; what comes thick is read a few milliseconds' worth at a time, for to be woken for each
+costs three times what is done with it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ Take = Callable[[Any], None]
 
 # So often it is looked whether anything came, in the time after which silence means that the connection is dead.
 LOOKS = 3
+# Where reads follow each other so closely, the next gathers what comes in the time it waits; a large one was worth it.
+THICK_S = 0.0075
+GATHERED_S = 0.005
+LARGE_BYTES = 8 * 1024
 
 
 class Line(asyncio.Protocol):
@@ -27,20 +33,24 @@ class Line(asyncio.Protocol):
     def __init__(self, take: Take = lambda _reply: None) -> None:
         self._take = take
         self._replies = hiredis.Reader()
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._was_heard = False
+        self._read_at = 0.0
         self._owed: deque[asyncio.Future[None] | None] = deque()
         self._owed_since = self._loop.time()
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
-        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Part of asyncio.Protocol."""
         self._was_heard = True
+        before, self._read_at = self._read_at, self._loop.time()
+        if self._read_at - before < THICK_S and len(data) < LARGE_BYTES:
+            self._gather()
         replies = self._replies
         try:
             replies.feed(data)
@@ -51,6 +61,15 @@ class Line(asyncio.Protocol):
                     self._answered(reply)
         except (hiredis.HiredisError, ConnectionRefusedError) as error:
             self._end(EOFError(str(error)))
+
+    def _gather(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._loop.call_later(GATHERED_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _answered(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):

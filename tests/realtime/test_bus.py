@@ -320,6 +320,38 @@ async def _until_subscribed(client: Redis, tenant: uuid.UUID, count: int = 1) ->
             await asyncio.sleep(0.01)
 
 
+class CountingLine(Line):
+    """A line that counts how often it reads."""
+
+    reads = 0
+
+    def data_received(self, data: bytes) -> None:
+        self.reads += 1
+        super().data_received(data)
+
+
+async def test_what_comes_thick_is_read_in_few_turns_and_all_of_it_in_order() -> None:
+    many, taken, lines = 300, list[list[int]](), list[CountingLine]()
+
+    async def publish(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(many):
+            writer.write(b"*1\r\n:%d\r\n" % number)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        writer.close()
+
+    def line() -> CountingLine:
+        lines.append(CountingLine(taken.append))
+        return lines[-1]
+
+    async with await asyncio.start_server(publish, "127.0.0.1", 0) as server:
+        await asyncio.get_running_loop().create_connection(line, *server.sockets[0].getsockname())
+        with pytest.raises(EOFError):
+            await lines[0].lost
+    assert taken == [[number] for number in range(many)]
+    assert lines[0].reads < many / 2
+
+
 async def test_a_line_is_given_up_after_the_whole_silence_and_no_sooner() -> None:
     line = Line()
     waiting = asyncio.create_task(line.last(0.6))
