@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -44,6 +44,13 @@ class Clinic:
     def staff(self) -> list[Staff]:
         """Everybody."""
         return [self.admin, self.desk, self.omar, self.huda]
+
+
+def zone_at_noon(now: datetime) -> str:
+    """A zone in which it is between 12:00 and 13:00: hours before and after it are of the same, decent day."""
+    hours = 12 - now.astimezone(UTC).hour
+    # POSIX counts westwards.
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
 
 
 async def open_clinic(house: House, slug: str = "clinic", zone: str = "Asia/Riyadh") -> Clinic:

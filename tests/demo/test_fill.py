@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -36,16 +37,30 @@ from tests.servers import fresh_database
 MORNING = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-async def demo(settings: Settings, the_clock: MovableClock) -> AsyncIterator[House]:
+@asynccontextmanager
+async def filled(settings: Settings, clock: MovableClock) -> AsyncIterator[House]:
     """A house of the demo's own, filled once: its tenants have ids that are always the same."""
     async with fresh_database() as url:
         own = settings.model_copy(update={"database_url": SecretStr(url), "demo": True})
-        async with build(own, "test demo", the_clock) as house:
-            the_clock.stop(MORNING)
+        async with build(own, "test demo", clock) as house:
+            clock.stop(MORNING)
             await fill(house)
-            the_clock.run()
+            clock.run()
             yield house
+
+
+@pytest.fixture(scope="module")
+async def demo(settings: Settings, the_clock: MovableClock) -> AsyncIterator[House]:
+    """A demo to look at."""
+    async with filled(settings, the_clock) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+async def lived_in(settings: Settings, the_clock: MovableClock) -> AsyncIterator[House]:
+    """A demo that is filled again and again, on one day and another."""
+    async with filled(settings, the_clock) as house:
+        yield house
 
 
 async def visits_of(house: House, now: datetime) -> list[Visit]:
@@ -141,33 +156,33 @@ async def test_tomorrow_has_a_few_with_their_reminders_ahead(demo: House) -> Non
     assert any(len(story.ahead) == 2 for story in stories)
 
 
-async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(demo: House, clock: MovableClock) -> None:
+async def test_a_key_that_works_is_kept_and_a_lost_one_replaced(lived_in: House, clock: MovableClock) -> None:
     clock.stop(MORNING)
-    first = (await fill(demo)).api_key
-    assert (await fill(demo, first)).api_key == first
-    second = (await fill(demo)).api_key
+    first = (await fill(lived_in)).api_key
+    assert (await fill(lived_in, first)).api_key == first
+    second = (await fill(lived_in)).api_key
     assert second != first
-    assert await resolve_key(demo.database, first, demo.clock()) is None, "nobody knows it any more"
-    assert await resolve_key(demo.database, second, demo.clock())
-    async with demo.open_work(NOOR.id, SYSTEM) as work:
+    assert await resolve_key(lived_in.database, first, lived_in.clock()) is None, "nobody knows it any more"
+    assert await resolve_key(lived_in.database, second, lived_in.clock())
+    async with lived_in.open_work(NOOR.id, SYSTEM) as work:
         for key in await list_keys(work.session, None, 100):
             assert key.name == KEY_NAME
             await revoke_key(work, key.id)
-    assert (await fill(demo, second)).api_key not in (first, second)
+    assert (await fill(lived_in, second)).api_key not in (first, second)
 
 
 async def test_what_scripts_need_is_written_for_nobody_else_to_read(
-    demo: House, clock: MovableClock, tmp_path: Path
+    lived_in: House, clock: MovableClock, tmp_path: Path
 ) -> None:
     clock.stop(MORNING)
     path = tmp_path / "demo.json"
     assert kept_key(path) is None
-    filled = await fill(demo)
-    write_demo(path, "http://127.0.0.1:8080", filled)
+    told_of = await fill(lived_in)
+    write_demo(path, "http://127.0.0.1:8080", told_of)
     told = json.loads(path.read_text())
-    assert (told["address"], told["api_key"]) == ("http://127.0.0.1:8080", filled.api_key)
+    assert (told["address"], told["api_key"]) == ("http://127.0.0.1:8080", told_of.api_key)
     assert told["logins"] == LOGINS
-    assert kept_key(path) == filled.api_key
+    assert kept_key(path) == told_of.api_key
     assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
     for damaged in ("", "[]", "{}", '{"api_key": 5}', "\x00"):
         path.write_text(damaged)
@@ -180,12 +195,12 @@ async def test_what_scripts_need_is_written_for_nobody_else_to_read(
     [datetime(2027, 3, 14, 0, 0), datetime(2027, 11, 7, 17, 45), datetime(2027, 12, 31, 23, 59)],  # noqa: DTZ001
     ids=lambda moment: f"{moment:%d %B %H:%M}",
 )
-async def test_at_any_hour_there_are_visits_today(demo: House, clock: MovableClock, at: datetime) -> None:
+async def test_at_any_hour_there_are_visits_today(lived_in: House, clock: MovableClock, at: datetime) -> None:
     now = at.replace(tzinfo=ZoneInfo(NOOR.zone)).astimezone(UTC)
-    await forget_visits(demo)
+    await forget_visits(lived_in)
     clock.stop(now)
-    await plan_visits(demo)
-    visits = await visits_of(demo, now)
+    await plan_visits(lived_in)
+    visits = await visits_of(lived_in, now)
     assert len(visits) >= 12
     assert len({visit.clinician for visit in visits}) == 3
     states = Counter(visit.appointment.state for visit in visits)
@@ -204,9 +219,9 @@ async def forget_visits(house: House) -> None:
     await owner.close()
 
 
-async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House, clock: MovableClock) -> None:
+async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(lived_in: House, clock: MovableClock) -> None:
     async def counted() -> list[int]:
-        async with demo.database.of_tenant(NOOR.id) as session:
+        async with lived_in.database.of_tenant(NOOR.id) as session:
             return [
                 (await session.execute(select(func.count()).select_from(table))).scalar_one()
                 for table in (Staff, Notification, Appointment, Message, Patient)
@@ -214,13 +229,13 @@ async def test_filling_again_changes_nothing_and_tomorrow_adds_a_day(demo: House
 
     now = MORNING.replace(year=2028)
     clock.stop(now)
-    await fill(demo)
+    await fill(lived_in)
     before = await counted()
     clock.move(timedelta(hours=5))
-    await fill(demo)
+    await fill(lived_in)
     assert await counted() == before
     clock.stop(now + timedelta(days=1))
-    await fill(demo)
+    await fill(lived_in)
     after = await counted()
     assert after[0] == before[0]
     assert after[2] - before[2] >= 12

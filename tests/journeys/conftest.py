@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from hub.wiring import House
+from tests.factories import Clinic, open_clinic, zone_at_noon
 from tests.journeys.started import Started
 from tests.local.supervisor import REAL, Supervisor
+
+
+@pytest.fixture
+async def clinic(house: House) -> Clinic:
+    """A clinic in which it is noon: journeys go by the real time, and what they do is of one day."""
+    return await open_clinic(house, zone=zone_at_noon(house.clock()))
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from hub.wiring import House, build
 from hub.work import SYSTEM
 from tests.channels.fakes import FakeVendors, fake_vendors
 from tests.conftest import HUB_KEYS
-from tests.factories import Clinic, make_key, open_clinic
+from tests.factories import Clinic, make_key, open_clinic, zone_at_noon
 from tests.journeys.tap import Tap
 from tests.realtime.conftest import cookie_for
 from tests.servers import fresh_database, own_valkey
@@ -88,8 +87,7 @@ class City:
     patients: list[uuid.UUID] = field(default_factory=list)
 
     async def add_patients(self) -> None:
-        hours = 12 - datetime.now(UTC).hour
-        zone = f"Etc/GMT{-hours:+d}" if hours else "Etc/GMT"
+        zone = zone_at_noon(self.house.clock())
         async with self.house.open_work(self.clinic.id, SYSTEM) as work:
             for number in range(PATIENTS):
                 name = f"{BIRD} Sara {number}" if number % 2 else f"سارة {BIRD.upper()} {number}"

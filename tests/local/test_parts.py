@@ -143,6 +143,9 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 def test_a_leftover_that_does_not_end_is_said_in_one_line() -> None:
     with subprocess.Popen(["sleep", "60"]) as leftover:
+        # Its words can be read only a moment after it was started.
+        while not processes.command_line(leftover.pid):
+            time.sleep(0.01)
         with pytest.raises(StartError, match=f"process {leftover.pid}, left by an earlier start"):
             processes.end(leftover.pid, ("sleep",), (signal.SIGCONT, 0.05))
         leftover.kill()
