@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -35,6 +35,9 @@ class Stage(Enum):
 
 
 LIVE = Stage.LIVE
+
+# What an event moves an inbox to: the number, and how many are unread.
+Offered = tuple[int, int, Frame]
 
 
 class Outlet(Protocol):
@@ -129,7 +132,7 @@ class Connection:
         self.closing: Close | None = None
         self._outlet = outlet
         self._wanted_since: int | None = since
-        self._held: deque[tuple[int, int, Frame]] | None = None
+        self._held: deque[Offered] | None = None
         self._backlog: Backlog | None = None
         # Sends the bytes of a frame, while the client takes what is sent and nothing waits.
         self.write: Callable[[bytes], object] | None = None
@@ -167,6 +170,17 @@ class Connection:
             self._hold(seq, unread, event)
         elif event.urgent:
             self._tell_ahead(event)
+        return True
+
+    def offer_together(self, events: Sequence[Offered]) -> bool:
+        """As `offer`, for events in the order of their numbers; what the client takes leaves in one write."""
+        first, (last, unread, _) = events[0][0], events[-1]
+        write = self.write
+        if write is None or self.stage is not LIVE or first != self.sent + 1 or last - first != len(events) - 1:
+            are_whole = [self.offer(*event) for event in events]
+            return all(are_whole)
+        self.sent, self.unread = last, unread
+        write(b"".join([event.wire for _, _, event in events]))
         return True
 
     def _hold(self, seq: int, unread: int, event: Frame) -> None:

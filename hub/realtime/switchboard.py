@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,7 +17,8 @@ from hub.endless import rest
 from hub.errors import HubError
 from hub.logs import get_logger
 from hub.realtime import frames, wire
-from hub.realtime.connection import Connection, Stage
+from hub.realtime.broadcasts import Broadcasts, Part
+from hub.realtime.connection import Connection, Offered, Stage
 from hub.realtime.frames import Close
 from hub.realtime.ledger import Ledger
 from hub.realtime.meters import GONE, METERS
@@ -34,8 +34,6 @@ ACCESS_LOOK_EVERY_S = 20.0
 # However many reasons there are to look sooner, the database has a rest between two looks.
 REST_S = 0.2
 HEARTBEAT_TURNS = 60
-# So many people are told of a broadcast before whatever else waits has its turn: some five milliseconds of work.
-RUNG_AT_ONCE = 400
 # A single bell is timed no sooner than so long after another one: where there are many, some stand for all.
 TIMED_EVERY_S = 0.01
 # Where no inbox stands.
@@ -66,7 +64,7 @@ class Switchboard:
         self._people: dict[bytes, tuple[Connection, ...]] = {}
         self._tenants: dict[bytes, set[Connection]] = {}
         self._turns: tuple[set[Connection], ...] = tuple(set() for _ in range(HEARTBEAT_TURNS))
-        self._ringing: deque[tuple[bytes, Iterator[None]]] = deque()
+        self._broadcasts = Broadcasts(self._ring)
         self.reception = Reception(ledger, clock, self.remove, self.is_told_meanwhile, lambda: len(self._people))
         self._versions = Together(ledger.versions)
         self._left = asyncio.Event()
@@ -136,7 +134,7 @@ class Switchboard:
                                 # Of a burst, the client's receipt is for the last.
                                 connection.rang_seq, connection.rang_at = push.moves_to, push.rang_at
                 case Rang():
-                    self._ring(push)
+                    self._broadcasts.add(push)
                 case TopicChanged():
                     self._deliver_state(push)
                 case AccessEnded():
@@ -147,38 +145,11 @@ class Switchboard:
         METERS.commit_to_send.add_time(self._clock().timestamp() - rang_at)
         connection.rang_seq, connection.rang_at = seq, rang_at
 
-    def _ring(self, push: Rang) -> None:
-        if len(push) <= RUNG_AT_ONCE:
-            self._ring_some(push, push.standings)
+    def _ring(self, part: Part) -> None:
+        if len(part) > 1:
+            self._ring_several(part)
             return
-        self._ringing.append((push.tenant.bytes, self._ring_in_turns(push)))
-        if len(self._ringing) == 1:
-            self._ring_on()
-
-    def _ring_in_turns(self, push: Rang) -> Iterator[None]:
-        step = RUNG_AT_ONCE * STANDING.size
-        for start in range(0, len(push.standings), step):
-            self._ring_some(push, push.standings[start : start + step])
-            yield
-
-    def _ring_on(self) -> None:
-        """Tell the next of a broadcast, and let the loop breathe before the ones after."""
-        try:
-            is_told = next(self._ringing[0][1], self) is self
-        except Exception:
-            # Whoever was not told finds a number missing, or a look does. What comes after must not wait for ever.
-            log.exception("a broadcast was not told to its end")
-            is_told = True
-        if is_told:
-            self._ringing.popleft()
-        if self._ringing:
-            asyncio.get_running_loop().call_soon(self._ring_on)
-
-    def is_told_meanwhile(self, connection: Connection) -> bool:
-        """Whether a broadcast to its tenant is under way: what it misses may be in the part that is still to come."""
-        return any(tenant == connection.tenant for tenant, _ in self._ringing)
-
-    def _ring_some(self, push: Rang, standings: bytes) -> None:
+        ((push, standings),) = part
         people, tenant, shared, urgent, at = self._people, push.tenant.bytes, push.shared, push.urgent, push.rang_at
         event = None
         for person, seq, unread, notification in STANDING.iter_unpack(standings):
@@ -192,6 +163,28 @@ class Switchboard:
         if event is not None:
             # The last one stands for all: to note it for everybody costs some hundredths of telling them.
             self._time(at, event.moves_to or 0, connection)
+
+    def _ring_several(self, part: Part) -> None:
+        pushes = [push for push, _ in part]
+        tenant, rang_at = pushes[0].tenant.bytes, pushes[-1].rang_at
+        events: list[Offered] = []
+        for rows in zip(*(STANDING.iter_unpack(standings) for _, standings in part), strict=True):
+            listening = self._people.get(rows[0][0])
+            if listening is None:
+                continue
+            events = [
+                (seq, unread, Frame(wire.ring(seq, unread, notification, push.shared), seq, push.urgent))
+                for push, (_, seq, unread, notification) in zip(pushes, rows, strict=True)
+            ]
+            for connection in listening:
+                if connection.tenant == tenant and not connection.offer_together(events):
+                    self._noticed_a_gap(connection)
+        if events:
+            self._time(rang_at, events[-1][0], connection)
+
+    def is_told_meanwhile(self, connection: Connection) -> bool:
+        """Whether a broadcast to its tenant is under way."""
+        return self._broadcasts.is_told_meanwhile(connection.tenant)
 
     def received(self, person: uuid.UUID, seq: int, held_ms: int) -> None:
         """A client of this person's says that it had everything up to `seq`, so many milliseconds ago."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from hub.realtime.connection import Connection, Listener
 from hub.realtime.frames import Close
-from hub.realtime.wire import Frame, encode, payload
+from hub.realtime.wire import Frame, encode
 
 
 class Pipe:
@@ -18,6 +19,7 @@ class Pipe:
         self._room = room
         self._connection: Connection | None = None
         self.out: list[bytes] = []
+        self.writes = 0
         self.ended: list[Close] = []
 
     @property
@@ -36,12 +38,14 @@ class Pipe:
         self._connection = connection
         self.room = self._room
 
-    def write(self, message: bytes) -> None:
+    def write(self, messages: bytes) -> None:
+        self.writes += 1
+        came = list(_each(messages))
         if self._room is not None:
-            self._room -= 1
+            self._room = max(0, self._room - len(came))
             if self._room == 0 and self._connection is not None:
                 self._connection.write = None
-        self.out.append(payload(message))
+        self.out += came
 
     def has_news(self) -> None:
         """What waits is sent once there is room."""
@@ -53,6 +57,15 @@ class Pipe:
         """What came out since it was last asked."""
         out, self.out = self.out, []
         return [json.loads(each) for each in out]
+
+
+def _each(messages: bytes) -> Iterator[bytes]:
+    while messages:
+        mark = messages[1]
+        head = {126: 4, 127: 10}.get(mark, 2)
+        end = head + (mark if head == 2 else int.from_bytes(messages[2:head]))
+        yield messages[head:end]
+        messages = messages[end:]
 
 
 def listener(person: uuid.UUID | None = None, tenant: uuid.UUID | None = None, **rights: Any) -> Listener:

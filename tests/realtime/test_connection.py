@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.inbox import Inbox
 from hub.realtime import backlog, connection, frames
 from hub.realtime.backlog import MOST_BYTES, MOST_FRAMES, MOST_READINGS
-from hub.realtime.connection import Connection, Stage
+from hub.realtime.connection import Connection, Offered, Stage
 from hub.realtime.frames import HEARTBEAT, WELCOME, Close
 from hub.realtime.wire import Frame, encode
 from tests.realtime.pipes import Pipe, ev, listener, live, rows, short
@@ -66,6 +66,32 @@ def test_an_event_after_a_gap_waits_for_the_rows_between() -> None:
     opened.caught_up(5, 5, "epoch", rows(5))
     assert short(pipe.take()) == [5, 6]
     assert opened.stage is Stage.LIVE
+
+
+def test_events_that_follow_each_other_leave_in_one_write() -> None:
+    opened, pipe = live(3)
+    before = pipe.writes
+    assert opened.offer_together([ev(4), ev(5, 300), ev(6)])
+    assert (short(pipe.take()), pipe.writes - before, opened.sent, opened.unread) == ([4, 5, 6], 1, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_whole", "sent"), [((2, 3, 4), True, [4]), ((4, 6), False, [4]), ((5, 6), False, [])]
+)
+def test_events_that_do_not_follow_are_taken_singly(numbers: tuple[int, ...], is_whole: bool, sent: list[int]) -> None:
+    opened, pipe = live(3)
+    assert opened.offer_together([ev(seq) for seq in numbers]) is is_whole
+    assert short(pipe.take()) == sent
+    if not is_whole:
+        assert opened.stage is Stage.BEHIND
+
+
+def test_events_for_a_client_that_takes_nothing_wait_one_by_one() -> None:
+    opened, pipe = live(3, room=0)
+    assert opened.offer_together([ev(4), ev(5)])
+    assert (pipe.take(), opened.waiting) == ([], 2)
+    pipe.room = 1
+    assert short(pipe.take()) == [4]
 
 
 def test_a_gap_that_a_late_event_closes_needs_no_rows() -> None:
@@ -326,7 +352,7 @@ def test_a_version_is_told_once_and_never_an_older_one() -> None:
 # --- against a reference ----------------------------------------------------------------------------
 
 ROWS = ("commit", "commit", "commit", "critical")
-LOSSES = ("push", "push", "push", "push an old one", "push", "lose", "push twice")
+LOSSES = ("push", "push", "push", "push an old one", "push", "push together", "lose", "push twice")
 DOINGS = (*ROWS, *LOSSES, "take", "take", "stop taking", "read", "read", "fail to read", "look", "beat", "ask", "burst")
 
 
@@ -357,6 +383,8 @@ class Life:
                     self.push(0)
             case "push" | "push twice" | "push an old one" | "lose" if self.under_way:
                 self.push({"push": 0, "push an old one": 0}.get(doing, dice % len(self.under_way)), doing)
+            case "push together" if self.under_way:
+                self.push_together()
             case "stop taking":
                 self.pipe.room = dice
             case "take":
@@ -386,9 +414,16 @@ class Life:
             self.under_way.pop(place)
         if how == "lose":
             return
+        self.opened.offer(*self.event(seq))
+
+    def push_together(self) -> None:
+        events, self.under_way = [self.event(seq) for seq in sorted(self.under_way)], []
+        self.opened.offer_together(events)
+
+    def event(self, seq: int) -> Offered:
         row = self.truth[seq - 1]
         data = encode({"t": "ev", "seq": seq, "prev": seq - 1, "unread": seq, "items": [row]})
-        self.opened.offer(seq, seq, Frame(data, moves_to=seq, urgent=row["urgent"]))
+        return seq, seq, Frame(data, moves_to=seq, urgent=row["urgent"])
 
     def read(self) -> None:
         """Begin to read; or, when that has been, bring what it found."""

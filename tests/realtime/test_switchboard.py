@@ -15,11 +15,12 @@ from hub.clock import system_clock
 from hub.errors import Unavailable
 from hub.inbox.feed import Head
 from hub.realtime.backlog import MOST_FRAMES
+from hub.realtime.broadcasts import TOLD_AT_ONCE
 from hub.realtime.connection import Connection, Stage
 from hub.realtime.frames import Close
 from hub.realtime.meters import METERS
 from hub.realtime.pushes import AccessEnded, InboxMoved, Rang, TopicChanged, changed, rang
-from hub.realtime.switchboard import RUNG_AT_ONCE, Switchboard
+from hub.realtime.switchboard import Switchboard
 from hub.realtime.wire import Frame
 from tests.realtime.books import HUDA, OMAR, OTHER_TENANT, TENANT, Books, Tab, connect, of, running
 from tests.realtime.conftest import eventually
@@ -102,7 +103,7 @@ async def test_a_push_that_names_another_tenant_is_ignored(board: Switchboard) -
         [
             moved(1, tenant=OTHER_TENANT),
             rung(OMAR, tenant=OTHER_TENANT),
-            rung(*[OMAR] * (RUNG_AT_ONCE + 1), tenant=OTHER_TENANT),
+            rung(*[OMAR] * (TOLD_AT_ONCE + 1), tenant=OTHER_TENANT),
             TopicChanged(OTHER_TENANT, "arrivals", 9),
             AccessEnded(OTHER_TENANT, OMAR),
             AccessEnded(OTHER_TENANT),
@@ -147,9 +148,9 @@ async def test_while_a_large_broadcast_is_told_everything_else_has_its_turn(book
     board.deliver([rung(*map(person_of, tabs))])
     loop.call_soon(breathe)
     await eventually(lambda: bool(told_at) and told_at[-1] == MANY)
-    assert told_at[0] <= 2 * RUNG_AT_ONCE
-    assert all(later - sooner <= RUNG_AT_ONCE for sooner, later in pairwise(told_at))
-    assert len(told_at) >= MANY // RUNG_AT_ONCE - 1
+    assert told_at[0] <= 2 * TOLD_AT_ONCE
+    assert all(later - sooner <= TOLD_AT_ONCE for sooner, later in pairwise(told_at))
+    assert len(told_at) >= MANY // TOLD_AT_ONCE - 1
     assert all(numbers(tab) == [1] for tab in tabs)
     assert books.asked == []
 
@@ -171,16 +172,20 @@ async def test_what_comes_in_the_middle_of_a_broadcast_is_neither_lost_nor_doubl
     assert books.read == 0
 
 
-async def test_broadcasts_are_told_one_after_the_other(books: Books, board: Switchboard) -> None:
-    tabs = await a_crowd(board, RUNG_AT_ONCE + 100, books)
+async def test_broadcasts_are_told_in_their_order_and_those_that_wait_in_one_write(
+    books: Books, board: Switchboard
+) -> None:
+    tabs = await a_crowd(board, TOLD_AT_ONCE + 100, books)
     people = [person_of(tab) for tab in tabs]
+    before = tabs[-1].writes
     board.deliver([rung(*people, seq=seq) for seq in (1, 2, 3)])
     await eventually(lambda: all(len(tab.out) == 3 for tab in tabs))
+    assert tabs[-1].writes == before + 2
     assert all(numbers(tab) == [1, 2, 3] for tab in tabs)
 
 
 async def test_nobody_is_read_up_who_may_only_not_have_been_told_yet(books: Books, board: Switchboard) -> None:
-    tabs = await a_crowd(board, 2 * RUNG_AT_ONCE, books)
+    tabs = await a_crowd(board, 2 * TOLD_AT_ONCE, books)
     people = [person_of(tab) for tab in tabs]
     books.heads |= {each: Head(2, 2, "epoch") for each in people}
     board.deliver([rung(*people), moved(2, people[-1])])
@@ -191,7 +196,7 @@ async def test_nobody_is_read_up_who_may_only_not_have_been_told_yet(books: Book
 
 
 async def test_a_gap_that_a_broadcast_leaves_is_read_after_it(books: Books, board: Switchboard) -> None:
-    tabs = await a_crowd(board, RUNG_AT_ONCE + 1, books)
+    tabs = await a_crowd(board, TOLD_AT_ONCE + 1, books)
     last = person_of(tabs[-1])
     books.heads[last] = Head(3, 3, "epoch")
     async with running(board):
@@ -201,7 +206,7 @@ async def test_a_gap_that_a_broadcast_leaves_is_read_after_it(books: Books, boar
 
 
 async def test_a_tab_that_comes_or_goes_during_a_broadcast_is_no_trouble(books: Books, board: Switchboard) -> None:
-    tabs = await a_crowd(board, 2 * RUNG_AT_ONCE, books)
+    tabs = await a_crowd(board, 2 * TOLD_AT_ONCE, books)
     people = [person_of(tab) for tab in tabs]
     board.deliver([rung(*people)])
     board.remove(tabs[-1].opened)
@@ -220,10 +225,10 @@ class Broken(Tab):
 
 
 async def test_a_fault_in_a_broadcast_stops_neither_the_next_one_nor_reading(books: Books, board: Switchboard) -> None:
-    tabs = await a_crowd(board, 2 * RUNG_AT_ONCE, books)
+    tabs = await a_crowd(board, 2 * TOLD_AT_ONCE, books)
     people = [person_of(tab) for tab in tabs]
     broken = Broken()
-    broken.connect(board, of(people[RUNG_AT_ONCE + 5]), None, None).caught_up(0, 0, "epoch")
+    broken.connect(board, of(people[TOLD_AT_ONCE + 5]), None, None).caught_up(0, 0, "epoch")
     books.heads |= {each: Head(1, 1, "epoch") for each in people}
     with structlog.testing.capture_logs() as logs:
         board.deliver([rung(*people)])
