@@ -65,10 +65,10 @@ async def test_a_lost_event_is_asked_for_and_none_is_shown_out_of_order(hub: Fak
     hub.fault = losing(2)
     for title in ("two", "three", "four"):
         await hub.notify(title)
+    await expect(page.locator(BADGE)).to_have_text("4")
+    assert asked(hub, "fill") == [{"t": "fill", "from": 1}]
     await page.locator(BELL).click()
     await expect(page.locator(TITLES)).to_have_text(["four", "three", "two", "one"])
-    assert asked(hub, "fill") == [{"t": "fill", "from": 1}]
-    await expect(page.locator(BADGE)).to_have_text("4")
 
 
 async def test_events_that_overtake_each_other_are_put_in_order(hub: FakeHub, page_at: Pages) -> None:
@@ -641,6 +641,27 @@ async def test_mark_all_read_leaves_what_is_not_shown_yet(hub: FakeHub, page_at:
     await eventually(lambda: [row["title"] for row in hub.rows.values() if not row["read_at"]] == ["three"])
     await page.get_by_role("button", name="Show 1 new").click()
     await expect(page.locator("hub-bell .row[data-unread] .title")).to_have_text(["three"])
+
+
+@pytest.mark.parametrize("before", ["unread", "read"])
+async def test_mark_all_read_also_reads_what_was_made_unread_a_moment_ago(
+    hub: FakeHub, page_at: Pages, before: str
+) -> None:
+    hub.write("one", read=before == "read")
+    hub.write("two", read=before == "read")
+    page = await opened(hub, page_at)
+    hub.fault = losing(3, 4)
+    await page.locator(BELL).click()
+    await page.keyboard.press("j")
+    if before == "unread":
+        await page.keyboard.press("Shift+I")
+    await page.keyboard.press("Shift+U")
+    await eventually(lambda: len(asked(hub, "unread")) == 1)
+    await page.get_by_role("button", name="Mark all read").click()
+    await eventually(lambda: len(asked(hub, "read_all")) == 1)
+    await eventually(lambda: hub.unread == 0)
+    await expect(page.locator(BADGE)).to_be_hidden()
+    await expect(page.locator("hub-bell .row[data-unread]")).to_have_count(0)
 
 
 async def test_the_badge_stops_at_99_and_the_true_number_is_spoken(hub: FakeHub, page_at: Pages) -> None:

@@ -404,15 +404,25 @@ async def test_one_sound_and_one_toast_over_all_tabs(
 
 async def test_what_was_told_is_not_told_again_by_the_next_leader(fake: FakeHub, page_at: Pages) -> None:
     tabs = await tabs_at(page_at, fake.address, 3)
+    told_by_the_first: list[str] = []
+
+    async def told() -> list[str]:
+        return sorted([*told_by_the_first, *(title for toasts in await tabs.each("toasts") for title in toasts)])
+
     for number in range(4):
         await fake.notify(f"note {number}")
-        await asyncio.sleep(0.1)
-        await tabs.leading()
+
+        async def all_are_told(so_far: int = number + 1) -> bool:
+            return len(await told()) >= so_far
+
+        await eventually(all_are_told)
         if number == 1:
-            await fake.cut()
+            leader = await tabs.leading()
+            told_by_the_first = await leader.evaluate("toasts")
+            await tabs.close(leader)
+            await tabs.leading()
             await eventually(lambda: len(fake.readers) == 1)
-    told = [title for toasts in await tabs.each("toasts") for title in toasts]
-    assert sorted(told) == [f"note {number}" for number in range(4)]
+    assert await told() == [f"note {number}" for number in range(4)]
 
 
 # --- other people, other browsers -----------------------------------------------------------------------

@@ -175,11 +175,13 @@ export class HubBell extends HTMLElement {
     const unseen = inbox.rows.filter(({ id }) => waiting.has(id));
     const seen = Math.max(0, ...shown.map(({ seq }) => seq));
     const upto = Math.min(seen, ...unseen.map(({ seq }) => seq - 1));
-    const unread = () => inbox.rows.filter((row) => !row.read_at && row.seq <= seen && !waiting.has(row.id));
-    const missing = () => inbox.unread - unread().length - unseen.filter((row) => !row.read_at).length;
+    const isUnread = (row) => !this.#wishes.over(row).read_at;
+    const unread = () => inbox.rows.filter((row) => isUnread(row) && row.seq <= seen && !waiting.has(row.id));
+    const missing = () => this.unread - unread().length - unseen.filter(isUnread).length;
     if (missing() > 0) await this.#fetch({ state: "unread", limit: MOST_UNDONE }).catch(() => undefined);
     const rows = unread();
-    const later = rows.filter(({ seq }) => seq > upto).map(({ id }) => id);
+    // A row with a mark on its way will have a higher number than the one that is known here.
+    const later = rows.filter((row) => row.seq > upto || this.#wishes.over(row) !== row).map(({ id }) => id);
     const all = missing() <= 0;
     await this.#wish("read", rows, () => Promise.all([this.#live.readAll(upto), this.#live.read(later)]));
     return { ids: rows.map(({ id }) => id), all };
