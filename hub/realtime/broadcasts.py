@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from hub.logs import get_logger
 from hub.realtime.pushes import LISTED, STANDING, Rang
@@ -83,7 +84,7 @@ def side_by_side(waiting: Sequence[Broadcast]) -> list[tuple[Broadcast, bytes]]:
     One that comes to others waits, and so does what is behind it: whoever is in two is told of the earlier one first.
     """
     first = waiting[0]
-    level = [each for each in waiting[:MOST_SIDE_BY_SIDE] if each.told == first.told]
+    level = list(takewhile(lambda each: each.told == first.told, waiting[:MOST_SIDE_BY_SIDE]))
     people = TOLD_AT_ONCE // len(level)
     told = [(first, first.next(people))]
     for each in level[1:]:

@@ -36,7 +36,7 @@ class Stage(Enum):
 
 LIVE = Stage.LIVE
 
-# What an event moves an inbox to: the number, and how many are unread.
+# The number an event moves an inbox to, how many are unread then, and the event.
 Offered = tuple[int, int, Frame]
 
 

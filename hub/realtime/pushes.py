@@ -14,7 +14,7 @@ from hub.realtime.wire import Frame, encode, ring, text_message
 # Of whom, at which number, how many unread, under which id: one of these for each person a notification reached.
 STANDING = struct.Struct("!16sQI36s")
 # Of a STANDING, only of whom.
-LISTED = struct.Struct("!16s48x")
+LISTED = struct.Struct(f"!16s{STANDING.size - 16}x")
 
 
 # Not frozen: that would triple what it costs to make one.

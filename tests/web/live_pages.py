@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,10 +25,15 @@ async def connected(page: Page) -> None:
     await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live")
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not (answer if isinstance(answer := holds(), bool) else await answer):
-            await asyncio.sleep(0.02)
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 5) -> float:
+    """Wait until it holds, and say how many seconds that took. A look under way is let end: busy browsers are slow."""
+    began = time.monotonic()
+    while True:
+        held = holds()
+        if held if isinstance(held, bool) else await held:
+            return time.monotonic() - began
+        assert time.monotonic() - began < seconds, "it never came to hold"
+        await asyncio.sleep(0.02)
 
 
 def asked(hub: FakeHub, kind: str) -> list[Frame]:

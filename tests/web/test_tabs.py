@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.conftest import RunningHub
 from tests.factories import Clinic, tell
 from tests.journeys.test_a_patient_arrives import sign_in
 from tests.web.fake_hub import FakeHub, serving
+from tests.web.live_pages import eventually
 
 TABS = "import('/assets/js/connection.js').then(({ connection }) => connection({ user: document.body.dataset.user }))"
 BADGE = "hub-bell .badge"
@@ -88,17 +90,6 @@ class Tabs:
         """Close one."""
         self.pages.remove(page)
         await page.close()
-
-
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 5) -> float:
-    """Wait until it holds, and say how long that took."""
-    began = time.monotonic()
-    while True:
-        held = holds()
-        if held if isinstance(held, bool) else await held:
-            return time.monotonic() - began
-        assert time.monotonic() - began < seconds, "it never came to hold"
-        await asyncio.sleep(0.02)
 
 
 async def tabs_at(page_at: Pages, address: str, count: int, script: str = WATCHED) -> Tabs:
@@ -409,13 +400,12 @@ async def test_what_was_told_is_not_told_again_by_the_next_leader(fake: FakeHub,
     async def told() -> list[str]:
         return sorted([*told_by_the_first, *(title for toasts in await tabs.each("toasts") for title in toasts)])
 
+    async def are_told(so_many: int) -> bool:
+        return len(await told()) >= so_many
+
     for number in range(4):
         await fake.notify(f"note {number}")
-
-        async def all_are_told(so_far: int = number + 1) -> bool:
-            return len(await told()) >= so_far
-
-        await eventually(all_are_told)
+        await eventually(partial(are_told, number + 1))
         if number == 1:
             leader = await tabs.leading()
             told_by_the_first = await leader.evaluate("toasts")
