@@ -73,12 +73,12 @@ class Ear:
 
 
 class Canary:
-    """The canary of one process."""
+    """The canary of one process, which sings every so many seconds."""
 
-    def __init__(self, house: House, every: float) -> None:
+    def __init__(self, house: House, every: float, bird: int | None = None) -> None:
         self._house = house
         self._every = every
-        self._bird = random.randrange(BIRDS)  # noqa: S311 - it guards nothing
+        self._bird = random.randrange(BIRDS) if bird is None else bird  # noqa: S311 - it guards nothing
         self.person = uuid.uuid5(CANARY, str(self._bird))
         self._ear = Ear()
         self.connection: Connection | None = None
@@ -170,6 +170,8 @@ async def _settle(session: AsyncSession, person: uuid.UUID, bird: int, now: date
 async def _forget_old_songs(session: AsyncSession, person: uuid.UUID, before: datetime) -> None:
     """Delete them; the head, which is locked first as always, goes on saying how many are unread."""
     theirs = Notification.person_id == person
+    # By a statement of its own: what is counted is what others of the same kind had committed when it was locked.
+    await session.execute(select(InboxHead.seq).where(InboxHead.person_id == person).with_for_update())
     kept = select(func.count()).where(theirs, Notification.created_at >= before).scalar_subquery()
     await session.execute(update(InboxHead).where(InboxHead.person_id == person).values(unread=kept))
     await session.execute(delete(Notification).where(theirs, Notification.created_at < before))

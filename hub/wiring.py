@@ -18,7 +18,7 @@ from hub.clock import Clock, system_clock
 from hub.crypto import Keys
 from hub.db import Database
 from hub.demo_clock import DemoClock, following
-from hub.inbox.feed import Head, Missed, read_heads_elsewhere, read_missed_by_many
+from hub.inbox.feed import Head, Missed, begin_inboxes_anew, read_heads_elsewhere, read_missed_by_many
 from hub.messages.deliver import Courier
 from hub.messages.intake import Intake
 from hub.people.greetings import Known, recognise, still_valid
@@ -158,7 +158,11 @@ def ledger_of(database: Database, keys: Keys, clock: Clock, idle: timedelta) -> 
             if not counts
         }
 
-    return Ledger(recognised, missed, heads, versions, lapsed)
+    async def begin_anew(tenant: uuid.UUID, told: Mapping[uuid.UUID, tuple[int, str]]) -> None:
+        async with database.of_tenant(tenant) as session:
+            await begin_inboxes_anew(session, told)
+
+    return Ledger(recognised, missed, heads, versions, lapsed, begin_anew)
 
 
 def _listener(known: Known) -> Listener:

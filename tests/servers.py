@@ -57,7 +57,7 @@ async def database_url() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A logical database of Valkey that only this worker uses; channels of pub/sub are shared by all."""
+    """A logical database of Valkey that only this worker uses; its number is in the names of the hub's channels."""
     server = urlsplit(os.environ[VALKEY])
     number = int(server.path.strip("/") or 0) + 1 + _worker()
     url = server._replace(path=f"/{number}").geturl()

@@ -30,11 +30,13 @@ from tests.realtime.conftest import eventually
 from tests.servers import own_postgres
 from tests.visitors import browser_of
 
+BIRD = 7
+
 
 @pytest.fixture
 async def canary(hub: RunningHub) -> AsyncIterator[Canary]:
     """One that a test has sing."""
-    made = Canary(hub.house, every=10)
+    made = Canary(hub.house, every=10, bird=BIRD)
     METERS.canary_missed_in_a_row = 0
     yield made
     made.leave()
@@ -66,13 +68,16 @@ async def test_its_songs_do_not_pile_up_and_its_badge_stays_exact(
 
 
 async def test_two_of_the_same_kind_do_not_disturb_each_other(hub: RunningHub, canary: Canary) -> None:
-    other = Canary(hub.house, every=5)
-    other.person = canary.person
+    other = Canary(hub.house, every=10, bird=BIRD)
     before, missed = heard(), METERS.canary_missed
     for _ in range(5):
         await asyncio.gather(canary.sing(), other.sing())
     other.leave()
     assert (heard() - before, METERS.canary_missed - missed) == (10, 0)
+    async with hub.house.database.of_tenant(CANARY) as session:
+        songs = select(func.count()).where(Notification.person_id == canary.person)
+        unread = select(InboxHead.unread).where(InboxHead.person_id == canary.person)
+        assert (await session.execute(unread)).scalar_one() == (await session.execute(songs)).scalar_one()
 
 
 async def test_what_is_closed_is_opened_again(canary: Canary) -> None:

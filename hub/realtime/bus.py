@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from redis.asyncio.connection import parse_url
+
 from hub.crypto import CannotOpen, Keys
 from hub.endless import rest
 from hub.logs import get_logger
@@ -48,6 +50,7 @@ class Bus:
         self._echo_every = echo_every
         self._silence = silence
         self._origin = os.urandom(ORIGIN_BYTES)
+        self._logical = parse_url(url).get("db", 0)
         self._echo = b"hub:echo:" + self._origin.hex().encode()
         self._tenants: dict[bytes, uuid.UUID] = {}
         self._subscription: Line | None = None
@@ -56,6 +59,13 @@ class Bus:
         self._echoed_at = 0.0
         self._spared_until = 0.0
         self.echo_lag = 0.0
+
+    def channel_of(self, tenant: uuid.UUID) -> bytes:
+        """The channel of a tenant's pushes.
+
+        Redis shares channels between its logical databases; hubs that were given one each are to hear only themselves.
+        """
+        return b"hub:%d:t:%s" % (self._logical, tenant.hex.encode())
 
     async def publish(self, pushes: list[Push]) -> None:
         """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres.
@@ -73,7 +83,7 @@ class Bus:
                 self._spare(error)
             return
         for tenant, theirs in by_tenant.items():
-            channel = channel_of(tenant)
+            channel = self.channel_of(tenant)
             line.order(b"PUBLISH", channel, self._origin + self._keys.seal(pack(theirs), channel))
 
     async def _publishing(self) -> Line:
@@ -109,7 +119,7 @@ class Bus:
 
     def interest(self, tenant: uuid.UUID, on: bool) -> None:
         """Begin or end listening to a tenant's channel."""
-        channel = channel_of(tenant)
+        channel = self.channel_of(tenant)
         if on:
             self._tenants[channel] = tenant
         else:
@@ -192,8 +202,3 @@ class Bus:
 
 class Spared(ConnectionError):
     """Redis failed a moment ago, and nobody waits for it yet."""
-
-
-def channel_of(tenant: uuid.UUID) -> bytes:
-    """The channel of a tenant's pushes."""
-    return b"hub:t:" + tenant.hex.encode()

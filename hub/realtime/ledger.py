@@ -79,10 +79,11 @@ class Gap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Questions to the database; each may raise when it is away. Sequences answer in the order of what was asked.
+    """What is asked of the database; all may raise when it is away. Sequences answer in the order of what was asked.
 
     `heads` is told how far each person has been brought, and in which epoch, and answers for those who stand elsewhere.
-    Both name people by the bytes of their ids, for it is asked about everybody every two seconds.
+    Both name people by the bytes of their ids, for it is asked about everybody every two seconds. `begin_anew` gives
+    the inboxes of a tenant's people another epoch where they stand below the number that was told, still in that epoch.
     """
 
     recognise: Callable[[Sequence[Greeting]], Awaitable[Sequence[Listener | None]]]
@@ -90,3 +91,4 @@ class Ledger:
     heads: Callable[[Mapping[bytes, tuple[int, str]]], Awaitable[dict[bytes, Any]]]
     versions: Callable[[Collection[tuple[uuid.UUID, str]]], Awaitable[dict[tuple[uuid.UUID, str], int]]]
     lapsed: Callable[[Sequence[Connection]], Awaitable[dict[Connection, Close]]]
+    begin_anew: Callable[[uuid.UUID, Mapping[uuid.UUID, tuple[int, str]]], Awaitable[None]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -234,6 +235,7 @@ class Switchboard:
             return
         in_earnest, self._looking_in_earnest = self._looking_in_earnest, False
         certain = in_earnest or not self._hears_others()
+        told = {connection: connection.sent for connection in self}
         try:
             heads = await self._ledger.heads(self._standings())
         except Exception:
@@ -241,10 +243,13 @@ class Switchboard:
             self._looking_in_earnest = self._looking_in_earnest or in_earnest
             raise
         before, self._heads_before = self._heads_before, {person: head.seq for person, head in heads.items()}
+        lost: dict[uuid.UUID, dict[uuid.UUID, tuple[int, str]]] = defaultdict(dict)
         for person, head in heads.items():
             due = head.seq if certain else min(head.seq, before.get(person, 0))
             for connection in self._people.get(person, ()):
-                if connection.stage is Stage.LIVE and (connection.sent < due or connection.epoch != head.epoch):
+                if connection.epoch == head.epoch and told.get(connection, -1) > head.seq:
+                    lost[connection.listener.tenant][connection.listener.person] = told[connection], head.epoch
+                elif connection.stage is Stage.LIVE and (connection.sent < due or connection.epoch != head.epoch):
                     connection.stage = Stage.BEHIND
                     METERS.gaps_found["look"] += 1
         # Also those who stand where their inbox does, and asked for more while the database was away.
@@ -255,17 +260,21 @@ class Switchboard:
         if watched:
             versions = await self._ledger.versions(watched)
             self.deliver(TopicChanged(*key, version) for key, version in versions.items())
+        for tenant, people in lost.items():
+            # A restore, or a standby that lagged behind: what comes next would be taken for repeats.
+            log.error("Postgres has lost what was told: inboxes begin anew", tenant=str(tenant), people=len(people))
+            await self._ledger.begin_anew(tenant, people)
+            self.look_soon()
 
     def _standings(self) -> dict[bytes, tuple[int, str]]:
-        """Where everybody connected here stands: the one furthest behind of several connections."""
+        """Where everybody connected here stands; of whose connections do not stand alike, nowhere."""
         standings = {}
         for person, connections in self._people.items():
-            last, alike = connections[0], True
-            for other in connections[1:]:
-                alike = alike and other.epoch == last.epoch
-                last = other if other.sent < last.sent else last
+            first = connections[0]
+            sent, epoch = first.sent, first.epoch
+            alike = all(other.sent == sent and other.epoch == epoch for other in connections[1:])
             # Before it is greeted, a connection's epoch is whatever its client says.
-            standings[person] = (last.sent, str(last.epoch)) if alike and last.sent >= 0 else NOWHERE
+            standings[person] = (sent, str(epoch)) if alike and sent >= 0 else NOWHERE
         return standings
 
     async def look_at_access(self) -> None:

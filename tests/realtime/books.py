@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hub.errors import Unavailable
@@ -43,7 +43,7 @@ class Books:
         return self.heads.get(person, Head(0, 0, "epoch"))
 
     def ledger(self) -> Ledger:
-        return Ledger(self.recognise, self.missed, self.all_heads, self.versions, self.lapsed)
+        return Ledger(self.recognise, self.missed, self.all_heads, self.versions, self.lapsed, self.begin_anew)
 
     async def recognise(self, greetings: Sequence[Greeting]) -> list[Listener | None]:
         await self.answer("recognise", len(greetings))
@@ -70,6 +70,13 @@ class Books:
     async def lapsed(self, connections: Sequence[Connection]) -> dict[Connection, Close]:
         await self.answer("lapsed", len(connections))
         return self.ended
+
+    async def begin_anew(self, _tenant: uuid.UUID, told: Mapping[uuid.UUID, tuple[int, str]]) -> None:
+        await self.answer("begin_anew", len(told))
+        for person, (seq, epoch) in told.items():
+            head = self.head(person)
+            if head.seq < seq and head.epoch == epoch:
+                self.heads[person] = replace(head, epoch=f"{epoch} anew")
 
     async def answer(self, what: str, count: int) -> None:
         self.asked.append((what, count))

@@ -10,13 +10,14 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
 
 from hub.clock import system_clock
 from hub.crypto import Keys
-from hub.realtime.bus import Bus, channel_of
+from hub.realtime.bus import Bus
 from hub.realtime.line import Line, Take, open_line
 from hub.realtime.packets import pack
 from hub.realtime.pushes import InboxMoved, Push, TopicChanged, changed, rang
@@ -79,6 +80,10 @@ async def listening(url: str, *tenants: uuid.UUID, **intervals: float) -> AsyncI
             await task
 
 
+def channel_of(url: str, tenant: uuid.UUID) -> bytes:
+    return Bus(url, KEYS).channel_of(tenant)
+
+
 def arrival(tenant: uuid.UUID, seq: int = 1) -> InboxMoved:
     return changed(tenant, PERSON, seq, 1, [{"id": "a", "title": TITLE, "facts": {"patient": "سارة"}}])
 
@@ -97,6 +102,22 @@ async def test_a_push_is_heard_by_the_other_processes_and_not_by_its_own(redis_u
         assert first.pushes.empty()
 
 
+async def test_hubs_with_logical_databases_of_their_own_do_not_hear_each_other(
+    redis_url: str, tenant: uuid.UUID
+) -> None:
+    # A copy of the hub, restored for a trial, has the same keys, tenants, people and numbers.
+    the_copys = urlsplit(redis_url)._replace(path="/0").geturl()
+    async with listening(redis_url, tenant) as ear, listening(the_copys, tenant) as copy:
+        await copy.bus.publish([arrival(tenant, 7)])
+        async with open_bus(the_copys) as another, open_bus(redis_url) as neighbour:
+            await another.publish([arrival(tenant, 8)])
+            assert [await copy.next()] == [arrival(tenant, 8)]
+            await neighbour.publish([arrival(tenant, 1)])
+        assert await ear.next() == arrival(tenant, 1)
+        assert ear.pushes.empty()
+        assert copy.pushes.empty()
+
+
 async def test_two_switchboards_are_joined_by_their_buses(redis_url: str) -> None:
     books = Books()
     async with open_bus(redis_url) as one, open_bus(redis_url) as other:
@@ -105,7 +126,7 @@ async def test_two_switchboards_are_joined_by_their_buses(redis_url: str) -> Non
         task = asyncio.create_task(other.listen(board.deliver, board.look_soon))
         tenant = tab.opened.listener.tenant
         async with Redis.from_url(redis_url) as client:
-            await _until_subscribed(client, tenant)
+            await _until_subscribed(client, channel_of(redis_url, tenant))
         ring = rang(tenant, [(PERSON, 2, 2, PERSON)], {"title": TITLE}, urgent=False, at=0.0)
         await one.publish([arrival(tenant), ring])
         await eventually(lambda: len(tab.out) == 2)
@@ -115,8 +136,8 @@ async def test_two_switchboards_are_joined_by_their_buses(redis_url: str) -> Non
 
 
 async def test_only_channels_with_somebody_here_are_listened_to(redis_url: str, tenant: uuid.UUID) -> None:
-    channel = channel_of(tenant)
     async with Redis.from_url(redis_url) as client, listening(redis_url) as ear:
+        channel = ear.bus.channel_of(tenant)
         assert dict(await client.pubsub_numsub(channel))[channel] == 0
         ear.bus.interest(tenant, True)
         await ear.doubt()
@@ -124,7 +145,7 @@ async def test_only_channels_with_somebody_here_are_listened_to(redis_url: str, 
         ear.bus.interest(tenant, False)
         ear.bus.interest(tenant, True)
         ear.bus.interest(tenant, False)
-        await _until_subscribed(client, tenant, 0)
+        await _until_subscribed(client, channel, 0)
 
 
 async def test_whoever_listens_in_reads_nothing(tenant: uuid.UUID) -> None:
@@ -139,7 +160,7 @@ async def test_whoever_listens_in_reads_nothing(tenant: uuid.UUID) -> None:
             assert await ear.next() == arrival(tenant)
             commands: list[str] = []
             async with asyncio.timeout(5):
-                while not (commands and "PUBLISH hub:t:" in commands[-1]):
+                while not (commands and "PUBLISH hub:0:t:" in commands[-1]):
                     commands.append((await monitor.next_command())["command"])
         seen = " ".join(commands)
         for word in ("Sara", "Doe", "title", "patient", PERSON.hex, str(PERSON)):
@@ -148,7 +169,7 @@ async def test_whoever_listens_in_reads_nothing(tenant: uuid.UUID) -> None:
 
 @pytest.mark.parametrize("noise", ["garbage", "nothing", "other keys", "of another channel", "no push"])
 async def test_noise_on_a_channel_is_harmless_and_raises_a_doubt(redis_url: str, tenant: uuid.UUID, noise: str) -> None:
-    channel, other = channel_of(tenant), channel_of(uuid.uuid4())
+    channel, other = channel_of(redis_url, tenant), channel_of(redis_url, uuid.uuid4())
     sealed = pack([arrival(tenant)])
     message = {
         "garbage": os.urandom(100),
@@ -168,7 +189,7 @@ async def test_noise_on_a_channel_is_harmless_and_raises_a_doubt(redis_url: str,
 
 async def test_a_push_is_of_the_tenant_on_whose_channel_it_came(redis_url: str, tenant: uuid.UUID) -> None:
     victim = uuid.uuid4()
-    channel = channel_of(tenant)
+    channel = channel_of(redis_url, tenant)
     foreign = pack([arrival(victim), TopicChanged(victim, "arrivals", 9)])
     async with Redis.from_url(redis_url) as client, listening(redis_url, tenant, victim) as ear:
         await client.publish(channel, b"o" * 8 + KEYS.seal(foreign, channel))
@@ -210,7 +231,7 @@ async def test_an_interest_in_the_moment_the_connection_ends_is_no_fault(redis_u
             await asyncio.sleep(0)
         ear.bus.interest(tenant, True)
         async with Redis.from_url(redis_url) as client:
-            await _until_subscribed(client, tenant)
+            await _until_subscribed(client, channel_of(redis_url, tenant))
         await bus.publish([arrival(tenant)])
         assert await ear.next() == arrival(tenant)
 
@@ -256,7 +277,7 @@ async def test_after_valkey_was_killed_it_is_listened_to_again_with_a_doubt(tena
             await eventually(lambda: ear.doubts > before)
             valkey.start()
             async with Redis.from_url(valkey.url()) as client:
-                await _until_subscribed(client, tenant)
+                await _until_subscribed(client, channel_of(valkey.url(), tenant))
             await eventually(lambda: ear.doubts >= before + 3)
             await bus.publish([arrival(tenant, 2)])
             assert await ear.next() == arrival(tenant, 2)
@@ -277,7 +298,7 @@ async def test_a_connection_that_looks_open_and_is_dead_is_noticed(tenant: uuid.
                 os.kill(valkey.pid, signal.SIGCONT)
             assert quiet == 2
             async with Redis.from_url(valkey.url()) as client:
-                await _until_subscribed(client, tenant)
+                await _until_subscribed(client, channel_of(valkey.url(), tenant))
             await bus.publish([arrival(tenant)])
             assert await ear.next() == arrival(tenant)
 
@@ -313,8 +334,7 @@ async def test_a_wrong_password_is_no_traceback_and_no_end(tenant: uuid.UUID) ->
             await asyncio.wait([task])
 
 
-async def _until_subscribed(client: Redis, tenant: uuid.UUID, count: int = 1) -> None:
-    channel = channel_of(tenant)
+async def _until_subscribed(client: Redis, channel: bytes, count: int = 1) -> None:
     async with asyncio.timeout(10):
         while dict(await client.pubsub_numsub(channel))[channel] != count:
             await asyncio.sleep(0.01)

@@ -6,8 +6,12 @@ import asyncio
 import uuid
 from contextlib import AsyncExitStack
 
+import asyncpg
+import structlog
+
 from hub.inbox.kinds import Kind
 from hub.inbox.notify import Notice, Wording, notify
+from hub.realtime.frames import Close
 from hub.settings import Settings
 from hub.work import SYSTEM
 from tests.conftest import MovableClock, RunningHub, run_hub
@@ -108,6 +112,31 @@ async def test_a_cursor_of_another_epoch_or_ahead_of_the_head_begins_anew(hub: R
             assert [frame["t"] for frame in live.frames] == ["welcome", "snap"]
             assert live.frames[0]["resume"] == "reset"
             assert foreign.cursor == 1
+
+
+async def test_when_a_standby_never_had_the_last_ones_what_comes_next_is_no_repeat(
+    hub: RunningHub, clinic: Clinic
+) -> None:
+    inbox = Inbox()
+    async with open_tab(hub, clinic.omar, inbox=inbox) as live:
+        await tell(hub.house, clinic, clinic.omar, title="Kept")
+        for index in range(2):
+            await tell(hub.house, clinic, clinic.omar, title=f"Lost {index}")
+        await live.hear_everything(3)
+        owner = await asyncpg.connect(hub.house.settings.database_url.get_secret_value())
+        await owner.execute("UPDATE inbox_heads SET seq = 1, unread = 1 WHERE tenant_id = $1", clinic.id)
+        await owner.execute("DELETE FROM notifications WHERE tenant_id = $1 AND number > 1", clinic.id)
+        await owner.close()
+        await tell(hub.house, clinic, clinic.omar, title="At once")
+        with structlog.testing.capture_logs() as logs:
+            assert await live.hear_the_end(timeout=15) == Close.GOING_AWAY
+        assert [each["log_level"] for each in logs] == ["error"]
+    for index in range(3):
+        await tell(hub.house, clinic, clinic.omar, title=f"Later {index}")
+    async with open_tab(hub, clinic.omar, inbox=inbox) as live:
+        assert live.frames[0]["resume"] == "reset"
+        assert inbox.titles == ["Kept", "At once", "Later 0", "Later 1", "Later 2"]
+        assert inbox.unread == 5
 
 
 async def test_more_than_two_hundred_missed_rows_begin_anew(hub: RunningHub, clinic: Clinic) -> None:

@@ -363,6 +363,37 @@ async def test_a_tab_of_an_older_inbox_is_found_beside_one_of_the_new(books: Boo
     assert (old.ended, new.ended) == ([Close.GOING_AWAY], [])
 
 
+@pytest.mark.parametrize("beside", [None, 1])
+async def test_an_inbox_of_which_commits_were_lost_begins_anew(
+    books: Books, board: Switchboard, beside: int | None
+) -> None:
+    books.heads = {OMAR: Head(3, 3, "epoch"), HUDA: Head(2, 2, "epoch")}
+    ahead, level = await connect(board), await connect(board, of(HUDA))
+    books.heads[OMAR] = Head(1, 1, "epoch")
+    if beside is not None:
+        await connect(board, epoch="epoch", since=beside)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            await board.look()
+            await board.reception.take_turn()
+    assert (ahead.ended, level.ended) == ([Close.GOING_AWAY], [])
+    assert books.heads == {OMAR: Head(1, 1, "epoch anew"), HUDA: Head(2, 2, "epoch")}
+    assert [(each["log_level"], each["people"]) for each in logs] == [("error", 1)]
+
+
+async def test_what_is_told_while_postgres_is_asked_is_not_taken_for_lost(books: Books, board: Switchboard) -> None:
+    tab, behind = await connect(board), await connect(board)
+    tab.opened.offer(1, 1, Frame(b"{}", moves_to=1))
+    books.heads[OMAR] = Head(1, 1, "epoch")
+    books.open["heads"].clear()
+    looking = asyncio.create_task(board.look())
+    await eventually(lambda: ("heads", 1) in books.asked)
+    board.deliver([moved(2)])
+    books.open["heads"].set()
+    await looking
+    assert (tab.ended, behind.ended, books.heads) == ([], [], {OMAR: Head(1, 1, "epoch")})
+
+
 async def test_one_reading_for_all_that_one_tab_misses(books: Books, board: Switchboard) -> None:
     tabs = await a_crowd(board, 50, books)
     books.open["missed"].clear()
