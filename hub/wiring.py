@@ -18,7 +18,8 @@ from hub.clock import Clock, system_clock
 from hub.crypto import Keys
 from hub.db import Database
 from hub.demo_clock import DemoClock, following
-from hub.inbox.feed import Head, Missed, begin_inboxes_anew, read_heads_elsewhere, read_missed_by_many
+from hub.inbox import epochs
+from hub.inbox.feed import Head, Missed, read_heads_elsewhere, read_missed_by_many
 from hub.messages.deliver import Courier
 from hub.messages.intake import Intake
 from hub.people.greetings import Known, recognise, still_valid
@@ -160,7 +161,7 @@ def ledger_of(database: Database, keys: Keys, clock: Clock, idle: timedelta) -> 
 
     async def begin_anew(tenant: uuid.UUID, told: Mapping[uuid.UUID, tuple[int, str]]) -> None:
         async with database.of_tenant(tenant) as session:
-            await begin_inboxes_anew(session, told)
+            await epochs.begin_anew(session, told)
 
     return Ledger(recognised, missed, heads, versions, lapsed, begin_anew)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 Language = Literal["en", "ar"]
 Scheme = Literal["light", "dark"]
@@ -34,6 +34,9 @@ ARGUMENTS = (
     "--disable-sync",
 )
 LOCALES = {"en": "en-GB", "ar": "ar-SA"}
+# How long it is waited for what is to come: not how soon it should, which the tests that promise that say.
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 CLOSED_WITHIN_S = 20
 SERIOUS = {"serious", "critical"}
 # Half faded in, nothing has the contrast it will have.
@@ -65,7 +68,7 @@ class Pages:
         context = await self.browser.new_context(
             locale=LOCALES[lang], color_scheme=scheme, viewport={"width": width, "height": height}, **more
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.problems.append(f"error in the page: {error}"))

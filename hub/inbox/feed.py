@@ -160,17 +160,6 @@ JOIN unnest(
 WHERE head.seq <> known.seq OR CAST(head.epoch AS text) <> known.epoch
 """)
 
-BEGIN_ANEW = text("""
-WITH behind AS (
-    SELECT head.person_id FROM inbox_heads AS head
-    JOIN unnest(CAST(:people AS uuid[]), CAST(:numbers AS bigint[]), CAST(:epochs AS uuid[]))
-        AS told(person_id, seq, epoch) USING (person_id)
-    WHERE head.seq < told.seq AND head.epoch = told.epoch
-    ORDER BY head.person_id FOR UPDATE OF head
-)
-UPDATE inbox_heads SET epoch = gen_random_uuid() FROM behind WHERE inbox_heads.person_id = behind.person_id
-""")
-
 ROWS = """
 SELECT asked.place, found.*
 FROM unnest(CAST(:places AS integer[]), CAST(:people AS uuid[]), CAST(:since AS bigint[]))
@@ -218,17 +207,6 @@ async def read_heads_elsewhere(watch: AsyncConnection, known: Mapping[bytes, tup
         rows = await watch.execute(ELSEWHERE, asked)
         found |= {row.person_id.bytes: Head(row.seq, row.unread, str(row.epoch)) for row in rows}
     return found
-
-
-async def begin_inboxes_anew(session: AsyncSession, told: Mapping[uuid.UUID, tuple[int, str]]) -> None:
-    """Give those inboxes another epoch that stand below the number that was told, and still in that epoch.
-
-    Numbers will be given a second time: in another epoch nobody takes the new ones for repeats of the old.
-    """
-    numbers, epochs = zip(*told.values(), strict=True)
-    await session.execute(
-        BEGIN_ANEW, {"people": list(told), "numbers": numbers, "epochs": [uuid.UUID(epoch) for epoch in epochs]}
-    )
 
 
 async def read_missed_by_many(database: Database, asked: Sequence[Asked]) -> list[Missed]:

@@ -261,20 +261,18 @@ class Switchboard:
             versions = await self._ledger.versions(watched)
             self.deliver(TopicChanged(*key, version) for key, version in versions.items())
         for tenant, people in lost.items():
-            # A restore, or a standby that lagged behind: what comes next would be taken for repeats.
-            log.error("Postgres has lost what was told: inboxes begin anew", tenant=str(tenant), people=len(people))
+            log.error("Postgres lost what was told, inboxes begin anew", tenant=str(tenant), people=len(people))
             await self._ledger.begin_anew(tenant, people)
-            self.look_soon()
 
     def _standings(self) -> dict[bytes, tuple[int, str]]:
         """Where everybody connected here stands; of whose connections do not stand alike, nowhere."""
         standings = {}
         for person, connections in self._people.items():
-            first = connections[0]
-            sent, epoch = first.sent, first.epoch
-            alike = all(other.sent == sent and other.epoch == epoch for other in connections[1:])
+            first, alike = connections[0], True
+            for other in connections[1:]:
+                alike = alike and (other.sent, other.epoch) == (first.sent, first.epoch)
             # Before it is greeted, a connection's epoch is whatever its client says.
-            standings[person] = (sent, str(epoch)) if alike and sent >= 0 else NOWHERE
+            standings[person] = (first.sent, str(first.epoch)) if alike and first.sent >= 0 else NOWHERE
         return standings
 
     async def look_at_access(self) -> None:

@@ -170,23 +170,3 @@ async def test_heads_are_told_of_those_who_stand_elsewhere_than_is_known(
         known |= {uuid.uuid4().bytes: (1, "") for _ in range(feed.MOST_ROWS)}
         elsewhere = await feed.read_heads_elsewhere(watch, known)
     assert elsewhere == {person.bytes: heads[person] for person in (huda, omar)}
-
-
-async def test_an_inbox_begins_anew_once_where_it_stands_below_what_was_told(house: House, clinic: Clinic) -> None:
-    people = [clinic.omar.id, clinic.huda.id]
-    await tell(house, clinic, clinic.omar, clinic.huda)
-
-    async def epochs(told: dict[uuid.UUID, int], of: dict[uuid.UUID, feed.Head]) -> dict[uuid.UUID, feed.Head]:
-        async with house.database.of_tenant(clinic.id) as session:
-            await feed.begin_inboxes_anew(session, {person: (seq, of[person].epoch) for person, seq in told.items()})
-        async with house.database.watching() as watch:
-            return await feed.read_heads(watch, people)
-
-    async with house.database.watching() as watch:
-        before = await feed.read_heads(watch, people)
-    omar, huda = people
-    after = await epochs({omar: 2, huda: 1}, before)
-    assert (after[omar].seq, after[omar].unread, after[huda]) == (1, 1, before[huda])
-    assert after[omar].epoch != before[omar].epoch
-    # Another process has seen the same.
-    assert await epochs({omar: 2}, before) == after

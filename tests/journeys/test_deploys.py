@@ -120,5 +120,5 @@ async def test_replacing_the_processes_one_by_one_refuses_no_request_and_loses_n
         knocking.cancel()
         for tab in tabs:
             await check_has_everything(house, tab, told)
-    assert len(answers) > 50
+    assert len(answers) >= told > 0
     assert set(answers) == {200}

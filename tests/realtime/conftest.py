@@ -73,7 +73,7 @@ async def run_strict_hub(
         yield RunningHub(url, house, app)
 
 
-async def eventually(true: Callable[[], bool], within: float = 5) -> None:
+async def eventually(true: Callable[[], bool], within: float = 15) -> None:
     """Wait until something is so that tells nobody when it becomes so."""
     async with asyncio.timeout(within):
         while not true():

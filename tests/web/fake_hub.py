@@ -119,6 +119,7 @@ class FakeHub:
     session_status: int = 204
     idle_seconds: int = 1800
     beats: int = 0
+    held: list[asyncio.Event] = field(default_factory=list)
 
     # --- the inbox ----------------------------------------------------------------------------
 
@@ -455,6 +456,12 @@ class FakeHub:
         self.posts.append((request.url.path, None))
         return Response(status_code=self.session_status, headers={"X-Idle-Seconds": str(self.idle_seconds)})
 
+    async def hold(self, _request: Request) -> Response:
+        """No answer until the test lets go: a page that asks and does nothing else meanwhile hangs."""
+        self.held.append(asyncio.Event())
+        await self.held[-1].wait()
+        return Response(status_code=204)
+
     async def plain(self, _request: Request) -> Response:
         """Any other place."""
         return HTMLResponse("<!doctype html><html lang=en><title>There</title><h1>There</h1></html>")
@@ -468,6 +475,7 @@ class FakeHub:
             Route("/api/v1/notifications", self.listed),
             Route("/api/v1/notifications/{mark}", self.posted, methods=["POST"]),
             Route("/session/touch", self.touch, methods=["POST"]),
+            Route("/hold", self.hold, methods=["POST"]),
             Route("/there", self.plain),
             Route("/history", self.page),
             Route("/sign-in", self.plain),

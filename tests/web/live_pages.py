@@ -25,7 +25,7 @@ async def connected(page: Page) -> None:
     await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live")
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 5) -> float:
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 15) -> float:
     """Wait until it holds, and say how many seconds that took. A look under way is let end: busy browsers are slow."""
     began = time.monotonic()
     while True:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,10 +23,11 @@ TOLD = "hub-bell .bell"
 TEN = 10
 # ANSWER_MS in tabs.js: whoever waits for the leader's silence takes longer.
 SOONER_THAN_SILENCE_S = 1.5
+TICK_S = 0.05
 
 Thaw = Callable[[], Awaitable[None]]
 
-# How a tab is looked at is the test's to say; tones and toasts are counted.
+# How a tab is looked at is the test's to say; tones and toasts are counted, and the time that a tab had to itself.
 WATCHED = """
     globalThis.look = "focused";
     globalThis.tones = 0;
@@ -42,7 +42,13 @@ WATCHED = """
       document.dispatchEvent(new Event("visibilitychange"));
     };
     globalThis.later = setTimeout;
-    globalThis.stall = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ); };
+    globalThis.ticks = 0;
+    setInterval(() => (ticks += 1), 50);
+    globalThis.hang = () => {
+      const held = new XMLHttpRequest();
+      held.open("POST", "/hold", false);
+      held.send();
+    };
     if (location.protocol !== "about:") localStorage.setItem("hub:sound", "1");
     const start = OscillatorNode.prototype.start;
     OscillatorNode.prototype.start = function (...when) { tones += 1; return start.apply(this, when); };
@@ -112,20 +118,23 @@ async def titles(page: Page) -> list[str]:
     return found
 
 
-async def all_show(tabs: Tabs, wanted: list[str], seconds: float = 5) -> float:
+async def all_show(tabs: Tabs, wanted: list[str]) -> float:
     """Every tab knows exactly these; says how long that took."""
 
     async def shown() -> bool:
         return all([await titles(page) == wanted for page in tabs.pages])
 
-    return await eventually(shown, seconds)
+    return await eventually(shown)
 
 
-async def stall(page: Page, seconds: float) -> Thaw:
-    """Nothing runs in this tab for so long, and nobody is told before."""
-    await page.evaluate(f"void later(() => stall({seconds * 1000}), 0)")
+async def hanging(page: Page, fake: FakeHub) -> Thaw:
+    """Nothing runs in this tab any more, until its script goes on."""
+    so_far = len(fake.held)
+    await page.evaluate("void later(hang, 0)")
+    await eventually(lambda: len(fake.held) > so_far)
 
     async def over() -> None:
+        fake.held[so_far].set()
         await page.evaluate("0")
 
     return over
@@ -150,7 +159,7 @@ async def test_ten_tabs_have_one_connection_and_all_show_the_same(fake: FakeHub,
     tabs = await tabs_at(page_at, fake.address, TEN)
     for number in range(5):
         await fake.notify(f"note {number}")
-    await all_show(tabs, [f"note {number}" for number in range(5)], 1)
+    await all_show(tabs, [f"note {number}" for number in range(5)])
     for page in tabs.pages:
         await expect(page.locator(BADGE)).to_have_text("5")
     assert (len(fake.readers), len(fake.hellos)) == (1, 1)
@@ -201,7 +210,7 @@ async def test_rows_that_one_tab_loads_over_http_are_there_in_all(fake: FakeHub,
     follower = tabs.besides(await tabs.leading())[0]
     await follower.locator(TOLD).click()
     await expect(follower.locator("hub-bell li")).to_have_count(1)
-    await all_show(tabs, ["seen"], 1)
+    await all_show(tabs, ["seen"])
 
 
 async def test_a_board_in_one_tab_is_watched_by_the_tab_that_leads(fake: FakeHub, page_at: Pages) -> None:
@@ -234,24 +243,26 @@ async def test_when_the_leader_is_closed_another_goes_on_at_once(fake: FakeHub, 
     assert all(hello["cursor"] for hello in fake.hellos[1:]), "each goes on from where the last one stood"
 
 
-@pytest.mark.parametrize("how", ["stalled", "frozen"])
+@pytest.mark.parametrize("how", ["hanging", "frozen"])
 async def test_a_leader_that_hangs_is_replaced_within_three_seconds(fake: FakeHub, page_at: Pages, how: str) -> None:
     tabs = await tabs_at(page_at, fake.address, 4)
     await fake.notify("before")
     await all_show(tabs, ["before"])
     leader = await tabs.leading()
     others = Tabs(tabs.context, tabs.besides(leader))
-    thaw = await frozen(leader) if how == "frozen" else await stall(leader, 6)
-    began, replaced = time.monotonic(), asyncio.create_task(eventually(lambda: len(fake.hellos) == 2))
+    hellos = len(fake.hellos)
+    thaw = await (frozen(leader) if how == "frozen" else hanging(leader, fake))
+    began, replaced = await others.each("ticks"), asyncio.create_task(eventually(lambda: len(fake.hellos) > hellos))
     wanted = ["before", *[f"note {number}" for number in range(50)]]
     for title in wanted[1:]:
         await fake.notify(title)
         await asyncio.sleep(0.02)
-    assert await replaced < 3
+    await replaced
+    took = [now - then for then, now in zip(began, await others.each("ticks"), strict=True)]
+    assert max(took) * TICK_S < 3
     await all_show(others, wanted)
-    assert time.monotonic() - began < 5
     await thaw()
-    await all_show(tabs, wanted, 10)
+    await all_show(tabs, wanted)
     assert await tabs.leading() is not leader
     await eventually(lambda: len(fake.readers) == 1)
     await fake.notify("after")
@@ -262,6 +273,25 @@ async def test_a_leader_that_hangs_is_replaced_within_three_seconds(fake: FakeHu
     many = sum(int(title.split()[0]) for title in told if title not in alone)
     assert len(alone) == len(set(alone)), "none is told twice, neither by the one that slept"
     assert len(alone) + many <= len([*wanted, "after"]), "nor in a toast of many"
+
+
+# As on a machine that has much else to do, or in a hidden page whose policy allows no worker.
+LATE = (
+    WATCHED
+    + """
+    globalThis.setTimeout = (run, ms) => later(run, ms + 400);
+"""
+)
+
+
+async def test_a_leader_that_hangs_is_replaced_though_every_alarm_is_late(fake: FakeHub, page_at: Pages) -> None:
+    tabs = await tabs_at(page_at, fake.address, 2, LATE)
+    leader = await tabs.leading()
+    thaw = await hanging(leader, fake)
+    await fake.notify("meanwhile")
+    await all_show(Tabs(tabs.context, tabs.besides(leader)), ["meanwhile"])
+    await thaw()
+    await all_show(tabs, ["meanwhile"])
 
 
 async def test_a_leader_that_is_told_to_sleep_hands_over_first(fake: FakeHub, page_at: Pages) -> None:
@@ -282,10 +312,11 @@ async def test_a_leader_that_is_told_to_sleep_hands_over_first(fake: FakeHub, pa
 async def test_a_follower_that_slept_knows_that_it_was_not_the_leader_who_did(fake: FakeHub, page_at: Pages) -> None:
     tabs = await tabs_at(page_at, fake.address, 3)
     leader = await tabs.leading()
-    for page in tabs.besides(leader):
-        await stall(page, 4)
+    wakings = [await hanging(page, fake) for page in tabs.besides(leader)]
+    await asyncio.sleep(3)
     await fake.notify("meanwhile")
-    await all_show(tabs, ["meanwhile"], 10)
+    await asyncio.gather(*[wakes() for wakes in wakings])
+    await all_show(tabs, ["meanwhile"])
     assert await tabs.leading() is leader
     assert len(fake.hellos) == 1
 
@@ -347,50 +378,54 @@ async def test_hidden_tabs_return_from_a_cut_and_replace_their_leader(fake: Fake
     await fake.cut()
     await eventually(lambda: len(fake.readers) == 1)
     leader = await tabs.leading()
-    await stall(leader, 6)
+    thaw = await hanging(leader, fake)
     await fake.notify("meanwhile")
     others = Tabs(tabs.context, tabs.besides(leader))
     await all_show(others, ["meanwhile"])
-    await all_show(tabs, ["meanwhile"], 10)
+    await thaw()
+    await all_show(tabs, ["meanwhile"])
     await asyncio.sleep(0.5)
     told = [title for toasts in await tabs.each("toasts") for title in toasts]
     assert told == ["meanwhile"]
 
 
 @pytest.mark.parametrize(
-    ("looks", "teller"),
+    ("looks", "tellers"),
     [
-        (["focused"] * TEN, None),
-        (["hidden"] * TEN, "leader"),
-        (["hidden"] * 7 + ["visible"] + ["hidden"] * 2, 7),
-        (["visible"] * 5 + ["focused"] + ["visible"] * 4, 5),
+        (["focused"] * TEN, range(TEN)),
+        (["hidden"] * TEN, None),
+        (["hidden"] * 7 + ["visible"] + ["hidden"] * 2, [7]),
+        (["visible"] * 5 + ["focused"] + ["visible"] * 4, [5]),
     ],
     ids=["all-focused", "all-hidden", "one-visible", "one-focused"],
 )
 async def test_one_sound_and_one_toast_over_all_tabs(
-    fake: FakeHub, page_at: Pages, looks: list[str], teller: int | str | None
+    fake: FakeHub, page_at: Pages, looks: list[str], tellers: Sequence[int] | None
 ) -> None:
     tabs = await tabs_at(page_at, fake.address, TEN)
     for page, look in zip(tabs.pages, looks, strict=True):
         await page.evaluate("seen", look)
-    leader = tabs.pages.index(await tabs.leading())
+    expected: list[set[Page]] = []
     tones_so_far = 0
 
     async def rang() -> bool:
         return bool(sum(await tabs.each("tones")) >= tones_so_far)
 
     for number in range(3):
+        # On a machine so busy that another takes over meanwhile, it may be either.
+        leading = await tabs.leading()
         await fake.notify(f"note {number}")
         tones_so_far += 2
         # However late it came: what comes sooner after a sound has none.
         await eventually(rang)
+        expected.append({leading, await tabs.leading()} if tellers is None else {tabs.pages[at] for at in tellers})
         await asyncio.sleep(1.6)
     toasts, tones = await tabs.each("toasts"), await tabs.each("tones")
     assert sorted(title for told in toasts for title in told) == ["note 0", "note 1", "note 2"]
     assert sum(tones) == 3 * 2
     assert [bool(told) for told in toasts] == [bool(rung) for rung in tones]
-    if teller is not None:
-        assert len(toasts[leader if teller == "leader" else int(teller)]) == 3
+    told_by = {title: page for page, titles in zip(tabs.pages, toasts, strict=True) for title in titles}
+    assert all(told_by[f"note {number}"] in pages for number, pages in enumerate(expected))
 
 
 async def test_what_was_told_is_not_told_again_by_the_next_leader(fake: FakeHub, page_at: Pages) -> None:

@@ -23,8 +23,9 @@ import { Mirror } from "./mirror.js";
 const ASK_MS = 400;
 const ANSWER_MS = 1_500;
 const SPREAD_MS = 200;
-/** An alarm so late says that this tab was asleep itself, and nothing of the leader. */
+/** An alarm so late says that this tab was asleep itself, and nothing of the leader, who is asked once more. */
 const LATE_MS = 250;
+const AWAKE_MS = 600;
 const TOLD_AT_MOST = 500;
 const MARKS = new Set(["read", "unread", "archive", "readAll"]);
 const DONE_BY_LEADER = new Set([...MARKS, "merge"]);
@@ -221,14 +222,14 @@ export class Tabs extends EventTarget {
     if (!this.#live) this.#timer = this.#timers.setTimeout(() => this.#doubt(), ASK_MS + Math.random() * SPREAD_MS);
   }
 
-  /** Ask, and wait. A tab that is looked at comes first. */
-  #doubt() {
+  /** Ask, and wait. A tab that is looked at comes first. @param {number} [answer] within so many ms */
+  #doubt(answer = ANSWER_MS) {
     this.#timers.clearTimeout(this.#timer);
     this.#post({ t: "there" });
-    const wait = ANSWER_MS + (Math.random() + Number(document.hidden)) * (SPREAD_MS / 2);
+    const wait = answer + (Math.random() + Number(document.hidden)) * (SPREAD_MS / 2);
     const due = this.#timers.now() + wait;
     this.#timer = this.#timers.setTimeout(() => {
-      if (this.#timers.now() - due > LATE_MS) this.#doubt();
+      if (answer === ANSWER_MS && this.#timers.now() - due > LATE_MS) this.#doubt(AWAKE_MS);
       else this.#stand(true);
     }, wait);
   }
