@@ -37,7 +37,7 @@ class LiveClient:
         """Ask for what follows a number."""
         await self.say(t="fill", **{"from": since})
 
-    async def hear(self, timeout: float = 5) -> Row:
+    async def hear(self, timeout: float = 15) -> Row:
         """The next frame that is no heartbeat; those come when they come."""
         async with asyncio.timeout(timeout):
             while (frame := await self._take())["t"] == "hb":
@@ -60,20 +60,20 @@ class LiveClient:
             await self.fill(missing_since)
         return frame
 
-    async def hear_until(self, kind: str, timeout: float = 5) -> Row:
+    async def hear_until(self, kind: str, timeout: float = 15) -> Row:
         """The next frame of a kind, with everything before it applied."""
         async with asyncio.timeout(timeout):
             while (frame := await self.hear(timeout))["t"] != kind:
                 pass
         return frame
 
-    async def hear_everything(self, cursor: int, timeout: float = 10) -> None:
+    async def hear_everything(self, cursor: int, timeout: float = 20) -> None:
         """Listen until the inbox stands at `cursor` or beyond."""
         async with asyncio.timeout(timeout):
             while self.inbox.cursor is None or self.inbox.cursor < cursor:
                 await self.hear(timeout)
 
-    async def hear_the_end(self, timeout: float = 5) -> int:
+    async def hear_the_end(self, timeout: float = 15) -> int:
         """Listen until the other side hangs up; returns the code it gave, 1006 when it gave none."""
         try:
             async with asyncio.timeout(timeout):

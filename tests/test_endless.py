@@ -62,7 +62,7 @@ async def test_tasks_are_cancelled_until_they_have_ended(monkeypatch: pytest.Mon
 
     tasks = [asyncio.create_task(each()) for each in (lose_three, fail_when_cancelled, lose_three)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await end(tasks)
     assert [task.done() for task in tasks] == [True] * 3
     await end(tasks)

@@ -81,8 +81,8 @@ async def test_a_server_that_drains_takes_no_more_requests_over_open_connections
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"\r\n\r\nNot Found")).startswith(b"HTTP/1.1 404")
         server.handle_exit(signal.SIGTERM, None)
-        assert await asyncio.wait_for(reader.read(), 2) == b"", "the next request comes to another process"
+        assert await asyncio.wait_for(reader.read(), 4) == b"", "the next request comes to another process"
         assert not serving.done()
         app.left.set()
-        await asyncio.wait_for(serving, 5)
+        await asyncio.wait_for(serving, 10)
         writer.close()

@@ -107,7 +107,7 @@ async def test_a_visit_that_is_being_changed_is_passed_over_and_waits_for_nobody
     diary.clock.stop(DAY_BEFORE + MINUTE)
     async with diary.desk() as work:
         await lock_appointment(work, changing)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert await diary.sweep() == 1
         await cancel(work, changing)
     assert (await diary.planned(changing))[0] == ("P1D", "cancelled", "cancelled")

@@ -174,7 +174,7 @@ async def test_a_redis_that_hangs_costs_one_answers_time_and_is_used_again_when_
         os.kill(valkey.pid, signal.SIGSTOP)
         began = time.monotonic()
         await asyncio.gather(*(limits.reserve([limit], 1, 60) for _ in range(20)))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3
         os.kill(valkey.pid, signal.SIGCONT)
         await asyncio.sleep(0.6)
         await limits.reserve([limit], 100, 60)

@@ -64,7 +64,7 @@ async def test_each_client_is_told_its_own_moment_to_go_before_the_hub_stops(
         leaving = [asyncio.create_task(leave_when_told(tab)) for tab in tabs]
         began = time.monotonic()
         assert await web.stop() == 0
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         moments = await asyncio.gather(*leaving)
         assert len(set(moments)) == CLIENTS
 
@@ -77,7 +77,7 @@ async def test_whoever_does_not_go_is_cut_off(house: House, settings: Settings, 
         stopping = asyncio.create_task(web.stop())
         assert await tab.hear_the_end(timeout=10) == 1012
         assert await stopping == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 10
 
 
 async def test_a_web_process_that_dies_is_replaced_while_another_serves(house: House, workers: Web) -> None:

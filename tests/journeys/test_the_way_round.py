@@ -41,7 +41,7 @@ def ways_of(switchboard: Switchboard, person: Staff) -> set[str]:
 async def see_unread(page: Page, count: int) -> None:
     """The bell shows so many."""
     name = "Notifications, 1 unread" if count == 1 else f"Notifications, {count} unread"
-    await expect(page.get_by_role("button", name=name)).to_be_visible(timeout=5000)
+    await expect(page.get_by_role("button", name=name)).to_be_visible()
 
 
 @pytest.mark.parametrize("way", list(BLOCKED))
@@ -52,17 +52,17 @@ async def test_the_bell_rings_within_seconds_where_websockets_are_blocked(
     page = await page_at()
     await page.add_init_script(BLOCKED[way])
     await sign_in(page, hub, clinic.omar)
-    await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live", timeout=8000)
+    await expect(page.locator("[data-live-mark]")).to_have_attribute("data-state", "live")
     if way == "events":
         assert ways_of(hub.house.switchboard, clinic.omar) == {way}
     began = time.monotonic()
     await tell(hub.house, clinic, clinic.omar, title="Now")
     await see_unread(page, 2)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3
     await page.get_by_role("button", name="Notifications, 2 unread").click()
     await expect(page.locator("hub-bell li").first).to_contain_text("Now")
     await page.locator("hub-bell").get_by_role("button", name="Mark all read").click()
-    await expect(page.locator("hub-bell .badge")).to_be_hidden(timeout=5000)
+    await expect(page.locator("hub-bell .badge")).to_be_hidden()
     for index in range(5):
         await tell(hub.house, clinic, clinic.omar, title=f"Number {index}")
     await see_unread(page, 5)

@@ -24,6 +24,8 @@ from hub.work import Actor
 from tests.conftest import MovableClock, QuietServer, RunningHub
 from tests.live_client import OWN, Inbox, LiveClient, open_live
 
+# As the specification has it for a right to listen that ended.
+CLOSED_WITHIN_S = 2.0
 SAID_BY_UVICORN = {"Invalid UTF-8 sequence received from client."}
 
 

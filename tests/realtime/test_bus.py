@@ -49,7 +49,7 @@ class Ear:
         self.doubts += 1
 
     async def next(self) -> Push:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             return await self.pushes.get()
 
     async def doubt(self, within: float = 5) -> None:
@@ -159,7 +159,7 @@ async def test_whoever_listens_in_reads_nothing(tenant: uuid.UUID) -> None:
             await bus.publish([arrival(tenant)])
             assert await ear.next() == arrival(tenant)
             commands: list[str] = []
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 while not (commands and "PUBLISH hub:0:t:" in commands[-1]):
                     commands.append((await monitor.next_command())["command"])
         seen = " ".join(commands)
@@ -254,7 +254,7 @@ async def test_a_fault_in_whoever_hears_does_not_end_the_hearing(
         await eventually(lambda: ear.doubts >= before + 1)
         await eventually(lambda: ear.bus.is_listening)
         await bus.publish([arrival(tenant, 2)])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while (push := await ear.next()) != arrival(tenant, 2):
                 pass
         assert push == arrival(tenant, 2)
@@ -314,11 +314,11 @@ async def test_a_valkey_that_is_gone_or_frozen_holds_nobody_up(tenant: uuid.UUID
                     await bus.publish([arrival(tenant)])
             finally:
                 os.kill(valkey.pid, signal.SIGCONT)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
             valkey.kill()
             for _ in range(20):
                 await bus.publish([arrival(tenant)])
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
 
 
 async def test_a_wrong_password_is_no_traceback_and_no_end(tenant: uuid.UUID) -> None:

@@ -36,7 +36,7 @@ from hub.serve import SEND_BUFFER, configure
 from tests.conftest import QuietServer
 from tests.live_client import LiveClient, open_socket
 from tests.realtime.books import OMAR, TENANT, Books, of, running
-from tests.realtime.conftest import eventually
+from tests.realtime.conftest import CLOSED_WITHIN_S, eventually
 from tests.realtime.pipes import ev, listener
 
 NOT_FOUND = PlainTextResponse("There is nothing here.", 404)
@@ -190,7 +190,7 @@ async def test_who_takes_nothing_is_cut_off_in_time_and_the_others_read_on() -> 
         for seq in range(1, UNREAD + 10):
             hub.tell(seq)
         await eventually(lambda: hub.board.connections_of(OMAR) == 1)
-        assert STUCK_AFTER_S <= loop.time() - began < STUCK_AFTER_S + 1
+        assert STUCK_AFTER_S <= loop.time() - began < STUCK_AFTER_S + 3
         hub.tell(UNREAD + 10)
         await quick.hear_everything(UNREAD + 10)
         assert {frame["t"] for frame in quick.frames} == {"welcome", "snap", "ev"}
@@ -203,8 +203,8 @@ async def test_who_is_stuck_and_loses_the_right_to_listen_is_cut_off_at_once() -
             hub.tell(seq)
         await quick.hear_everything(UNREAD + 9)
         hub.board.deliver([AccessEnded(TENANT, OMAR)])
-        await eventually(lambda: len(hub.board) == 0, within=1)
-        assert await quick.hear_the_end(timeout=1) == Close.SESSION_ENDED
+        await eventually(lambda: len(hub.board) == 0, within=CLOSED_WITHIN_S)
+        assert await quick.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
 
 
 @on_both_loops
@@ -218,7 +218,7 @@ async def test_who_does_not_answer_a_close_is_cut_off() -> None:
                 seq += 1
                 hub.tell(seq, 4096)
             hub.board.deliver([AccessEnded(TENANT, OMAR)])
-            await eventually(lambda: not hub.server.server_state.connections, within=1)
+            await eventually(lambda: not hub.server.server_state.connections)
 
 
 @on_both_loops
@@ -265,7 +265,7 @@ async def test_a_message_in_pieces_is_understood_and_a_ping_answered() -> None:
         hello = json.dumps({"t": "hello", "v": 1, "token": "omar"})
         await live.socket.send(iter([hello[:5], hello[5:20], hello[20:]]))
         await live.hear_until("snap")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await (await live.socket.ping())
         hub.tell(1)
         await live.hear_everything(1)
@@ -424,7 +424,7 @@ async def test_who_takes_little_but_takes_it_is_not_cut_off() -> None:
         await asyncio.sleep(STUCK_AFTER_S / 3)
         line.take(1)
     assert not line.aborted
-    await eventually(lambda: line.aborted, within=3 * STUCK_AFTER_S)
+    await eventually(lambda: line.aborted)
 
 
 async def test_who_took_everything_in_time_is_not_cut_off_later() -> None:
@@ -526,7 +526,7 @@ async def test_who_reads_nothing_does_not_begin_anew_by_changing_to_a_socket(mor
     # The answer waits until the client takes something; if it does not, it is cut off.
     await asyncio.sleep(0)
     assert line.written == []
-    await eventually(lambda: line.aborted, within=3 * STUCK_AFTER_S)
+    await eventually(lambda: line.aborted)
     line.protocol.connection_lost(None)
     await asyncio.sleep(0)
 

@@ -51,7 +51,7 @@ async def test_who_waits_for_frames_wakes_up(wake: str) -> None:
         opened.send(frame)
     else:
         opened.close(Close.SESSION_ENDED)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert await fetching == ([frame] if wake == "a frame" else [])
 
 
@@ -76,6 +76,6 @@ async def test_no_frame_is_lost_however_offering_and_fetching_fall_together() ->
         opened.offer(*each)
         for _ in range(place % 4):
             await asyncio.sleep(0)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await fetching
     assert got[1:] == [frame.data for _, _, frame in sent]

@@ -67,7 +67,7 @@ def kinds(tab: Tab) -> list[str]:
 async def test_one_who_comes_alone_is_let_in_at_once(books: Books, board: Switchboard) -> None:
     (cookie,) = expect(books, 1)
     board.reception = Reception(books.ledger(), system_clock, turns_every=3600)
-    async with running(board), asyncio.timeout(5):
+    async with running(board), asyncio.timeout(15):
         tab = await come(board, cookie)
     assert kinds(tab) == ["welcome", "snap"]
     assert tab.opened.stage is Stage.LIVE

@@ -16,7 +16,7 @@ from hub.work import SYSTEM
 from tests.conftest import MovableClock, RunningHub
 from tests.factories import Clinic, tell
 from tests.live_client import cookies_of, open_live
-from tests.realtime.conftest import cookie_for, open_tab
+from tests.realtime.conftest import CLOSED_WITHIN_S, cookie_for, open_tab
 
 
 async def test_signing_out_everywhere_closes_every_tab_at_once(hub: RunningHub, clinic: Clinic) -> None:
@@ -29,7 +29,7 @@ async def test_signing_out_everywhere_closes_every_tab_at_once(hub: RunningHub, 
         answer = await client.post("/api/v1/me/sign-out-everywhere")
         assert answer.status_code == 204
         for tab in (here, elsewhere):
-            assert await tab.hear_the_end(timeout=1) == Close.SESSION_ENDED
+            assert await tab.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
         await tell(hub.house, clinic, clinic.omar, clinic.huda)
         await huda.hear_everything(1)
         assert "ev" not in {frame["t"] for tab in (here, elsewhere) for frame in tab.frames}
@@ -42,7 +42,7 @@ async def test_signing_out_of_one_session_leaves_the_others(hub: RunningHub, cli
         open_tab(hub, clinic.omar) as elsewhere,
     ):
         assert (await client.post("/sign-out")).status_code == 303
-        assert await here.hear_the_end(timeout=1) == Close.SESSION_ENDED
+        assert await here.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
         await tell(hub.house, clinic, clinic.omar)
         await elsewhere.hear_everything(1)
 
@@ -54,14 +54,14 @@ async def test_deactivation_closes_every_tab_at_once_by_whatever_proof(hub: Runn
         async with hub.house.open_work(clinic.id, SYSTEM) as work:
             await change_staff(work, clinic.omar.id, active=False)
         for each in (tab, embedded):
-            assert await each.hear_the_end(timeout=1) == Close.SESSION_ENDED
+            assert await each.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
 
 
 async def test_another_role_closes_every_tab_at_once(hub: RunningHub, clinic: Clinic) -> None:
     async with open_tab(hub, clinic.desk) as tab:
         async with hub.house.open_work(clinic.id, SYSTEM) as work:
             await change_staff(work, clinic.desk.id, role=Role.PROVIDER)
-        assert await tab.hear_the_end(timeout=1) == Close.SESSION_ENDED
+        assert await tab.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
 
 
 async def test_an_idle_session_ends_although_its_socket_is_open_and_used(
@@ -75,7 +75,7 @@ async def test_an_idle_session_ends_although_its_socket_is_open_and_used(
         async with open_tab(hub, clinic.omar) as fresh:
             clock.move(timedelta(minutes=2))
             await hub.house.switchboard.look_at_access()
-            assert await idle.hear_the_end(timeout=1) == Close.SESSION_ENDED
+            assert await idle.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
             await tell(hub.house, clinic, clinic.omar)
             await fresh.hear_everything(3)
 
@@ -102,7 +102,7 @@ async def test_a_tab_opened_by_token_ends_with_it(hub: RunningHub, clinic: Clini
         await hub.house.switchboard.look_at_access()
         clock.move(timedelta(minutes=11))
         await hub.house.switchboard.look_at_access()
-        assert await embedded.hear_the_end(timeout=1) == Close.TOKEN_EXPIRED
+        assert await embedded.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.TOKEN_EXPIRED
         await tell(hub.house, clinic, clinic.omar)
         await tab.hear_everything(1)
 
@@ -113,7 +113,7 @@ async def test_a_session_ended_without_a_word_is_found_by_the_look(hub: RunningH
             await sessions.end_all(work, clinic.omar.id)
             work.pushes.clear()
         await hub.house.switchboard.look_at_access()
-        assert await tab.hear_the_end(timeout=1) == Close.SESSION_ENDED
+        assert await tab.hear_the_end(timeout=CLOSED_WITHIN_S) == Close.SESSION_ENDED
 
 
 async def last_used(hub: RunningHub, clinic: Clinic) -> datetime:

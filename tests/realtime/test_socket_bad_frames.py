@@ -118,5 +118,5 @@ async def test_bytes_that_are_no_websocket_end_the_connection_and_no_other(
 
 
 async def _ends(live: LiveClient) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await live.socket.wait_closed()

@@ -628,4 +628,4 @@ async def test_it_ends_when_told_even_as_a_wake_up_comes(books: Books, turns: in
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
-    await eventually(lambda: asyncio.all_tasks() <= before, within=1)
+    await eventually(lambda: asyncio.all_tasks() <= before)

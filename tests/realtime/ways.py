@@ -120,7 +120,7 @@ class Client:
         """A frame came."""
         self._heard.put_nowait(Ended(frame["code"]) if frame["t"] == "bye" else frame)
 
-    async def hear(self, timeout: float = 5, *, beats: bool = False) -> Row:
+    async def hear(self, timeout: float = 15, *, beats: bool = False) -> Row:
         """The next frame, which is no heartbeat unless those are wanted; raises Ended."""
         async with asyncio.timeout(timeout):
             while True:
@@ -134,19 +134,19 @@ class Client:
                     self.frames.append(frame)
                     return frame
 
-    async def hear_until(self, *kinds: str, timeout: float = 5) -> Row:
+    async def hear_until(self, *kinds: str, timeout: float = 15) -> Row:
         """The next frame of these kinds, with everything before it applied."""
         while (frame := await self.hear(timeout, beats="hb" in kinds))["t"] not in kinds:
             pass
         return frame
 
-    async def hear_everything(self, cursor: int, timeout: float = 10) -> None:
+    async def hear_everything(self, cursor: int, timeout: float = 20) -> None:
         """Listen until the inbox stands at `cursor` or beyond."""
         async with asyncio.timeout(timeout):
             while self.inbox.cursor is None or self.inbox.cursor < cursor:
                 await self.hear(timeout)
 
-    async def hear_the_end(self, timeout: float = 5) -> int:
+    async def hear_the_end(self, timeout: float = 15) -> int:
         """Listen until the hub ends it; returns the code."""
         try:
             async with asyncio.timeout(timeout):
