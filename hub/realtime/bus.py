@@ -50,7 +50,7 @@ class Bus:
         self._echo_every = echo_every
         self._silence = silence
         self._origin = os.urandom(ORIGIN_BYTES)
-        self._logical = parse_url(url).get("db", 0)
+        self._logical_database = parse_url(url).get("db", 0)
         self._echo = b"hub:echo:" + self._origin.hex().encode()
         self._tenants: dict[bytes, uuid.UUID] = {}
         self._subscription: Line | None = None
@@ -65,7 +65,7 @@ class Bus:
 
         Redis shares channels between its logical databases; hubs that were given one each are to hear only themselves.
         """
-        return b"hub:%d:t:%s" % (self._logical, tenant.hex.encode())
+        return b"hub:%d:t:%s" % (self._logical_database, tenant.hex.encode())
 
     async def publish(self, pushes: list[Push]) -> None:
         """Tell the other processes; a failure is only logged, for each finds what it missed in Postgres.

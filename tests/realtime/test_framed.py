@@ -218,7 +218,7 @@ async def test_who_does_not_answer_a_close_is_cut_off() -> None:
                 seq += 1
                 hub.tell(seq, 4096)
             hub.board.deliver([AccessEnded(TENANT, OMAR)])
-            await eventually(lambda: not hub.server.server_state.connections)
+            await eventually(lambda: not hub.server.server_state.connections, within=3)
 
 
 @on_both_loops
@@ -424,7 +424,7 @@ async def test_who_takes_little_but_takes_it_is_not_cut_off() -> None:
         await asyncio.sleep(STUCK_AFTER_S / 3)
         line.take(1)
     assert not line.aborted
-    await eventually(lambda: line.aborted)
+    await eventually(lambda: line.aborted, within=5)
 
 
 async def test_who_took_everything_in_time_is_not_cut_off_later() -> None:
@@ -526,7 +526,7 @@ async def test_who_reads_nothing_does_not_begin_anew_by_changing_to_a_socket(mor
     # The answer waits until the client takes something; if it does not, it is cut off.
     await asyncio.sleep(0)
     assert line.written == []
-    await eventually(lambda: line.aborted)
+    await eventually(lambda: line.aborted, within=5)
     line.protocol.connection_lost(None)
     await asyncio.sleep(0)
 
